@@ -1,0 +1,350 @@
+"""From files and flags to one typed config, with the origin of every value.
+
+In one sentence: defaults < base recipe < recipe < flags. A recipe names at most one parent (`base = "other.toml"`,
+relative to itself). Naming another `kind` drops the parent's table, whose settings belong to the other kind.
+Start at `load`; `_explain` turns a validation failure into our one-line error.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
+
+from pydantic import ValidationError
+
+from idiolect.config import Config, allows_none, is_table_list, kind_of, member_configs, walk_fields
+from idiolect.errors import RecipeError
+
+C = TypeVar("C", bound=Config)
+MAX_RECIPE_BYTES = 1 << 20
+MAX_DEPTH = 32
+MAX_BASES = 8
+
+
+@dataclass(frozen=True)
+class Loaded(Generic[C]):
+    """A config, and where each value that is not a default came from."""
+
+    config: C
+    origins: dict[str, str]
+
+    def origin(self, key: str) -> str:
+        """Where a dotted key's value came from: a file with its line, a flag, or `default`."""
+        while key:
+            if key in self.origins:
+                return self.origins[key]
+            key = key.rpartition(".")[0]
+        return "default"
+
+
+def load(cls: type[C], path: Path | None = None, flags: Sequence[str] = (), *, values: dict | None = None) -> Loaded[C]:
+    """Read a recipe (or `values`, a nested dict) and its bases, lay `section.key=value` flags over it, check it.
+
+    Raises RecipeError naming the key and its file and line, or its flag.
+    """
+    tree, origins = _read_chain(path) if path else ({}, {})
+    for key, value in (values or {}).items():
+        _merge(tree, {key: value}, origins, {}, "value given")
+    for flag in flags:
+        _apply_flag(cls, tree, origins, flag)
+    _default_kinds(cls, tree)
+    _check_keys(cls, tree, "", origins)
+    try:
+        return Loaded(cls.model_validate(_none_words(cls, tree)), origins)
+    except ValidationError as failure:
+        raise _explain(cls, failure, tree, origins) from None
+    except RecipeError as failure:
+        raise _locate(failure, origins) from None
+
+
+def _read_chain(path: Path) -> tuple[dict, dict[str, str]]:
+    chain, seen = [], set()
+    while path is not None:
+        if path.resolve() in seen or len(chain) == MAX_BASES:
+            raise RecipeError(
+                f"the base of {chain[-1][0]} leads back to itself" if path.resolve() in seen else f"{path} has a base "
+                f"of a base of a base, {MAX_BASES} deep", why="a recipe has exactly one line of parents",
+                fix=f"remove the line  base = …  from {chain[-1][0]}",
+            )
+        seen.add(path.resolve())
+        tree, lines = _read_file(path)
+        chain.append((path, tree, lines))
+        base = tree.pop("base", None)
+        if base is not None and not isinstance(base, str):
+            raise RecipeError(f"base = {base!r} is not a file name ({path})", why="a recipe has one parent",
+                              fix='base = "base.toml"')
+        path = path.parent / base if base else None
+    merged: dict = {}
+    origins: dict[str, str] = {}
+    for path, tree, lines in reversed(chain):
+        _merge(merged, tree, origins, lines, str(path))
+    return merged, origins
+
+
+def _read_file(path: Path) -> tuple[dict, dict[str, int]]:
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.toml")], 1)
+        fix = str(path.parent / near[0]) if near else "idiolect new mine.toml --text ./my-folder --budget 10m"
+        raise RecipeError(f"there is no recipe {path}", why="the file does not exist", fix=fix) from None
+    except OSError as error:
+        raise RecipeError(f"the recipe {path} can't be read", why=str(error.strerror), fix="name a .toml file") from None
+    if len(raw) > MAX_RECIPE_BYTES:
+        raise RecipeError(f"{path} has {len(raw):,} bytes", why="a recipe is a page of settings, not a data file",
+                          fix="name a .toml recipe; text goes in  [corpus] text = […]")
+    try:
+        text = raw.decode("utf-8-sig")
+        tree = tomllib.loads(text)
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise RecipeError(f"{path} is not valid TOML: {error}", why="recipes are TOML, in UTF-8",
+                          fix='lines of the form  key = value  below  [section]; text in "quotes"') from None
+    if _depth(tree) > MAX_DEPTH:
+        raise RecipeError(f"{path} nests tables {_depth(tree)} deep", why="no setting lies that deep",
+                          fix="idiolect show (lists every setting)")
+    return tree, _lines_of_keys(text)
+
+
+def _depth(value: Any) -> int:
+    deepest, level = 0, [value]
+    while level:
+        deepest += 1
+        level = [v for item in level if isinstance(item, (dict, list))
+                 for v in (item.values() if isinstance(item, dict) else item)]
+    return deepest
+
+
+def _lines_of_keys(text: str) -> dict[str, int]:
+    """Line number of each dotted key. tomllib keeps no positions, so this reads headers and `key =` lines."""
+    section, lines = "", {}
+    for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*\[{1,2}\s*([\w.\-]+)\s*\]{1,2}", line)
+        key = re.match(r"\s*([\w.\-]+)\s*=", line)
+        if header:
+            section = header[1] + "."
+            lines.setdefault(header[1], number)
+        elif key:
+            lines.setdefault(section + key[1], number)
+    return lines
+
+
+def _merge(into: dict, tree: dict, origins: dict[str, str], lines: dict[str, int], source: str, prefix: str = "") -> None:
+    for key, value in tree.items():
+        dotted = prefix + str(key)
+        line = lines.get(dotted)
+        if isinstance(value, dict):
+            old = into.get(key)
+            if not isinstance(old, dict) or ("kind" in value and value["kind"] != old.get("kind", value["kind"])):
+                into[key] = {}
+                for stale in [k for k in origins if k.startswith(dotted + ".")]:
+                    del origins[stale]
+            if line:
+                origins[dotted] = f"{source}, line {line}"
+            _merge(into[key], value, origins, lines, source, dotted + ".")
+        else:
+            into[key] = value
+            origins[dotted] = f"{source}, line {line}" if line else source
+
+
+def _apply_flag(cls: type[Config], tree: dict, origins: dict[str, str], flag: str) -> None:
+    key, equals, text = flag.lstrip("-").partition("=")
+    if not equals:
+        raise RecipeError(f"--{key} has no value", why="a setting is given as  --section.key=value", fix=f"--{key}=…")
+    parts = key.split(".")
+    annotation = _annotation_at(cls, tree, parts)
+    if annotation is None:
+        raise _unknown(cls, key, f"--{key}")
+    node = tree
+    for depth, part in enumerate(parts[:-1]):
+        node = node.setdefault(part, {})
+        if not isinstance(node, dict):
+            raise RecipeError(f"--{key} can't be set", why=f"{'.'.join(parts[:depth + 1])} is not a table", fix="")
+    value = _parse(annotation, text)
+    if parts[-1] == "kind" and node.get("kind", value) != value:
+        node.clear()
+    node[parts[-1]] = value
+    for stale in [k for k in origins if k.startswith(key + ".")]:
+        del origins[stale]
+    origins[key] = f"--{key}"
+
+
+def _annotation_at(cls: type[Config], tree: Any, parts: list[str]) -> Any:
+    """The annotation of a dotted key, or None when no class that may stand there has it."""
+    classes = [cls]
+    for depth, part in enumerate(parts):
+        found = [c.model_fields[part].annotation for c in classes if part in c.model_fields]
+        if not found:
+            return None
+        if depth == len(parts) - 1:
+            return found[0]
+        tree = tree.get(part, {}) if isinstance(tree, dict) else {}
+        classes = [c for annotation in found for c in member_configs(annotation)]
+        kind = tree.get("kind") if isinstance(tree, dict) else None
+        classes = [c for c in classes if kind is None or kind_of(c) in (None, kind)] or classes
+    return None
+
+
+def _parse(annotation: Any, text: str) -> Any:
+    """A flag's text as the value its setting wants: TOML where it parses, else the text itself."""
+    if _wants_text(annotation):
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, RecursionError):
+        # A bare comma list spares the shell's quoting: --corpus.text=a.txt,b.txt
+        return text.split(",") if get_origin(annotation) is tuple and not text.startswith("[") else text
+
+
+def _wants_text(annotation: Any) -> bool:
+    parts = [a for a in get_args(annotation) if a is not type(None)]
+    if annotation is str:
+        return True
+    if get_origin(annotation) is Literal:
+        return all(isinstance(choice, str) for choice in parts)
+    return bool(parts) and get_origin(annotation) is not tuple and all(_wants_text(p) for p in parts)
+
+
+def _none_words(cls: type[Config], tree: Any) -> Any:
+    """`none` where a setting may be empty: TOML has no null, and a child must be able to undo its base."""
+    if not isinstance(tree, dict):
+        return tree
+    out = dict(tree)
+    for name, value in tree.items():
+        info = cls.model_fields.get(name)
+        if info is None:
+            continue
+        members = member_configs(info.annotation)
+        if isinstance(value, str) and value == "none" and allows_none(info.annotation):
+            out[name] = None
+        elif members and isinstance(value, dict):
+            member = next((m for m in members if kind_of(m) == value.get("kind")), members[0])
+            out[name] = _none_words(member, value)
+    return out
+
+
+def _default_kinds(cls: type[Config], tree: dict) -> None:
+    """Fill in the default `kind` of a union whose table does not name one (pydantic can't pick without it)."""
+    for name, info in cls.model_fields.items():
+        members, value = member_configs(info.annotation), tree.get(name)
+        if not members or not isinstance(value, dict):
+            continue
+        default = info.get_default(call_default_factory=True)
+        if len(members) > 1 and "kind" not in value and isinstance(default, Config):
+            value["kind"] = kind_of(type(default))
+        member = next((m for m in members if kind_of(m) == value.get("kind")), members[0])
+        _default_kinds(member, value)
+
+
+def _check_keys(cls: type[Config], tree: dict, prefix: str, origins: dict[str, str]) -> None:
+    for name, value in tree.items():
+        info = cls.model_fields.get(name)
+        if info is None:
+            raise _unknown(cls, prefix + str(name), origins.get(prefix + str(name), ""), prefix)
+        members = member_configs(info.annotation)
+        entries = value if is_table_list(info.annotation) and isinstance(value, list) else [value]
+        for entry in entries:
+            if members and isinstance(entry, dict):
+                kinds = [kind_of(m) for m in members]
+                if len(members) > 1 and entry.get("kind") not in kinds:
+                    raise _bad_choice(f"{prefix}{name}.kind", entry.get("kind"), kinds, origins)
+                member = next((m for m in members if kind_of(m) == entry.get("kind")), members[0])
+                _check_keys(member, entry, f"{prefix}{name}.", origins)
+
+
+def _unknown(cls: type[Config], key: str, origin: str, prefix: str = "") -> RecipeError:
+    everything = [dotted for dotted, _ in walk_fields(cls, prefix)]
+    sections = {dotted.rpartition(".")[0] for dotted in everything} - {""}
+    last = key.rpartition(".")[2]
+    near = difflib.get_close_matches(key, everything + sorted(sections), 1, 0.75)
+    near = near or [k for k in everything if k.rpartition(".")[2] == last][:1]
+    near = near or difflib.get_close_matches(last, [k.rpartition(".")[2] for k in everything], 1, 0.6)
+    near = [next((k for k in everything if k == n or k.endswith("." + n)), n) for n in near]
+    where = f" ({origin})" if origin else ""
+    return RecipeError(
+        f"there is no setting {key}{where}" + (f"; did you mean {near[0]}?" if near else ""),
+        why="settings are checked so that a typing error never passes for a default",
+        fix=f"{near[0]}" if near else "idiolect show (lists every setting)",
+    )
+
+
+def _bad_choice(key: str, given: Any, choices: list, origins: dict[str, str]) -> RecipeError:
+    words = [str(c) for c in choices if c is not None]
+    near = difflib.get_close_matches(str(given), words, 1, 0.5)
+    return RecipeError(
+        f"{key} = {_short(given)} is not one of its kinds{_where(key, origins)}",
+        why="it can be " + ", ".join(words),
+        fix=f'{key} = "{(near or words)[0]}"',
+    )
+
+
+def _where(key: str, origins: dict[str, str]) -> str:
+    while key:
+        if key in origins:
+            return f" ({origins[key]})"
+        key = key.rpartition(".")[0]
+    return ""
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _explain(cls: type[Config], failure: ValidationError, tree: dict, origins: dict[str, str]) -> RecipeError:
+    """Our error for pydantic's first complaint."""
+    problem = failure.errors(include_url=False)[0]
+    key, info = _key_of(cls, problem["loc"])
+    given = problem.get("input")
+    message = problem["msg"][0].lower() + problem["msg"][1:]
+    what = f"{key} = {_short(given)} can't be used{_where(key, origins)}"
+    fix = ""
+    if problem["type"] == "missing":
+        what, fix = f"{key} is missing{_where(key, origins)}", f"{key} = …"
+    elif problem["type"] == "literal_error":
+        choices = [c for c in _literals(info.annotation)] if info else []
+        near = difflib.get_close_matches(str(given), [str(c) for c in choices], 1, 0.5)
+        fix = f"{key} = {(near or choices or ['…'])[0]!r}".replace("'", '"')
+    elif problem["type"] == "int_type" and isinstance(given, float) and given == int(given):
+        fix = f"{key} = {int(given)}"
+    elif info is not None and info.default is not None and not info.is_required() and not isinstance(info.default, Config):
+        fix = f"{key} = {_toml(info.default)} (the default)"
+    about = f"; it is: {info.description}" if info is not None and info.description else ""
+    return RecipeError(what, why=message + about, fix=fix)
+
+
+def _toml(value: Any) -> str:
+    text = {True: "true", False: "false"}.get(value) if isinstance(value, bool) else None
+    return text or (f'"{value}"' if isinstance(value, str) else repr(value).replace("(", "[").replace(")", "]"))
+
+
+def _literals(annotation: Any) -> list:
+    if get_origin(annotation) is Literal:
+        return list(get_args(annotation))
+    return [choice for part in get_args(annotation) for choice in _literals(part)]
+
+
+def _key_of(cls: type[Config], location: tuple) -> tuple[str, Any]:
+    """The dotted key of pydantic's location, whose union tags are no keys of ours."""
+    classes, parts, info = [cls], [], None
+    for step in location:
+        owner = next((c for c in classes if isinstance(step, str) and step in c.model_fields), None)
+        if owner is None:
+            # A union's tag picks among its classes; a list's index is dropped: the list is the setting.
+            classes = [c for c in classes if kind_of(c) == step] or classes
+            continue
+        info = owner.model_fields[step]
+        parts.append(str(step))
+        classes = member_configs(info.annotation)
+    return ".".join(parts), info
+
+
+def _locate(failure: RecipeError, origins: dict[str, str]) -> RecipeError:
+    """Add the file and line, or the flag, of the first key that a component's own check names."""
+    for word in re.findall(r"[a-z_]+(?:\.[a-z_]+)+", failure.what):
+        where = _where(word, origins)
+        if where and where not in failure.what:
+            return type(failure)(failure.what + where, why=failure.why, fix=failure.fix)
+    return failure

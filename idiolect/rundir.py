@@ -1,0 +1,227 @@
+"""Where things lie on disk, and how they get there whole: atomic files, folders with manifests, the run's lock.
+
+    runs/
+      prepared/<stage>-<fingerprint>/   shared by every run: corpus, tokenizer, shards, floors
+      <name>/                           one run: recipe, lineage, metrics, checkpoints, samples, scores, report
+
+The only module that knows this layout. "Valid" means that the manifest is there and verifies, never "the folder exists".
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import socket
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from idiolect.errors import DataError, ResourceError, RunInUse
+
+MANIFEST = "manifest.json"
+TEMPORARY = ".tmp-"
+
+
+def canonical_json(value: Any) -> str:
+    """JSON whose text depends on the value alone: sorted keys, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def fingerprint(*parts: Any) -> str:
+    """16 hex digits of the SHA-256 of JSON-able parts: the name of a stage's output."""
+    return hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:16]
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's content, streamed."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fsync_path(path: Path) -> None:
+    """Flush a file's or a folder's entry to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_atomic(path: Path, data: bytes | str) -> None:
+    """Write a file so that it holds the old content or the new, never a part. Raises ResourceError when it can't."""
+    path = Path(path)
+    temporary = path.with_name(f"{path.name}{TEMPORARY}{uuid.uuid4().hex[:8]}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        fsync_path(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise disk_error(error, path) from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON atomically, indented for a human reader."""
+    write_atomic(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON. Raises DataError naming the file when it is missing or broken."""
+    try:
+        return json.loads(Path(path).read_bytes())
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing", why="a file of this stage or run is gone",
+                        fix="run the same command again: what is missing is made anew") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is not valid JSON", why=str(error),
+                        fix="delete the folder that holds it and run the same command again") from None
+
+
+def disk_error(error: OSError, path: Path) -> ResourceError:
+    """Our error for a failed write, with the space that is left."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        with contextlib.suppress(OSError):
+            free = shutil.disk_usage(Path(path).parent).free
+            return ResourceError(f"the disk is full: {path} could not be written",
+                                 why=f"{free / 1e6:,.1f} MB are free there; nothing that stood before was touched",
+                                 fix="free some space, or --runs=/another/disk/runs, and run the same command again")
+    return ResourceError(f"{path} could not be written", why=f"{error.strerror} (errno {error.errno})",
+                         fix="check the folder's permissions, or name another with --runs=FOLDER")
+
+
+@contextlib.contextmanager
+def new_folder(final: Path) -> Iterator[Path]:
+    """A temporary folder that becomes `final`, whole and with its manifest, or nothing at all.
+
+    Files are fsynced, the manifest is written last, then the folder is renamed. Leftovers of killed attempts
+    at the same folder are removed first.
+    """
+    final = Path(final)
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in final.parent.glob(f"{final.name}{TEMPORARY}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        temporary = final.with_name(f"{final.name}{TEMPORARY}{uuid.uuid4().hex[:8]}")
+        temporary.mkdir()
+    except OSError as error:
+        raise disk_error(error, final) from error
+    try:
+        yield temporary
+        write_manifest(temporary)
+        if final.exists():
+            shutil.rmtree(final)
+        os.replace(temporary, final)
+        fsync_path(final.parent)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise disk_error(error, final) from error
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def write_manifest(folder: Path) -> dict[str, dict]:
+    """Record the size and SHA-256 of every file below a folder; files, manifest and folder are flushed in that order."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+    manifest = {}
+    for path in files:
+        fsync_path(path)
+        manifest[path.relative_to(folder).as_posix()] = {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+    write_atomic(folder / MANIFEST, json.dumps({"files": manifest}, indent=1) + "\n")
+    fsync_path(folder)
+    return manifest
+
+
+def manifest_of(folder: Path) -> dict[str, dict]:
+    """The manifest's files: {relative name: {bytes, sha256}}. Raises DataError when there is none."""
+    found = read_json(folder / MANIFEST)
+    if not isinstance(found, dict) or not isinstance(found.get("files"), dict):
+        raise DataError(f"{folder / MANIFEST} lists no files", why="it is not a manifest of ours",
+                        fix="delete the folder and run the same command again")
+    return found["files"]
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a stage's folder was finished (its manifest is written last)."""
+    return (folder / MANIFEST).is_file()
+
+
+def verify_folder(folder: Path) -> None:
+    """Check every file's size and SHA-256 against the manifest. Raises DataError naming the first bad file."""
+    for name, expected in manifest_of(folder).items():
+        path = folder / name
+        if not path.is_file():
+            raise DataError(f"{path} is missing", why="the manifest beside it lists it", fix=_again(folder))
+        if path.stat().st_size != expected["bytes"]:
+            raise DataError(f"{path} has {path.stat().st_size:,} bytes instead of {expected['bytes']:,}",
+                            why="it was cut or changed after it was written", fix=_again(folder))
+        if sha256_file(path) != expected["sha256"]:
+            raise DataError(f"{path} has changed since it was written", why="its SHA-256 differs from the manifest's",
+                            fix=_again(folder))
+
+
+def _again(folder: Path) -> str:
+    return f"delete {folder} and run the same command again"
+
+
+class RunDir:
+    """One run's directory: names only; nothing is created until something is written."""
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+        self.recipe = self.path / "recipe.toml"
+        self.lineage = self.path / "lineage.json"
+        self.metrics = self.path / "metrics.jsonl"
+        self.checkpoints = self.path / "checkpoints"
+        self.samples = self.path / "samples.txt"
+        self.evaluation = self.path / "evaluation.json"
+        self.report = self.path / "report.html"
+        self.exit = self.path / "exit.json"
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run directory alone. The kernel frees the lock of a dead process, so none is ever stale.
+
+        Raises RunInUse naming the host and process that hold it.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            holder = self.path / "lock.json"
+            lock = FileLock(self.path / "lock", timeout=0)
+            lock.acquire()
+        except Timeout:
+            who = read_json(holder) if holder.exists() else {}
+            raise RunInUse(
+                f"{self.path} is in use by process {who.get('pid', '?')} on {who.get('host', '?')}",
+                why="two processes in one run would overwrite each other's checkpoints",
+                fix="wait for it, stop it, or give this run another --name",
+            ) from None
+        except OSError as error:
+            raise disk_error(error, self.path) from error
+        try:
+            write_json(holder, {"pid": os.getpid(), "host": socket.gethostname()})
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()
+
+    def write_exit(self, code: int, kind: str, message: str, step: int | None = None, last_checkpoint: str | None = None):
+        """Record how the last process in this run ended."""
+        write_json(self.exit, {"code": code, "kind": kind, "step": step, "last_checkpoint": last_checkpoint,
+                               "message": message})
