@@ -133,7 +133,7 @@ def new_folder(final: Path) -> Iterator[Path]:
 
 
 def write_manifest(folder: Path) -> dict[str, dict]:
-    """Record the size and SHA-256 of every file below a folder; files, manifest and folder are flushed in that order."""
+    """Record every file's size and SHA-256; files, then manifest, then folder are flushed to the disk."""
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
     manifest = {}
     for path in files:

@@ -1,0 +1,134 @@
+"""Where the arithmetic happens: one Device value, decided when a verb starts and passed along.
+
+Nothing is decided at import. The peak that MFU is measured against is a known figure on a GPU we know, a matrix
+multiplication timed in this process on a CPU, and unknown (`-`) otherwise: never a guess.
+"""
+
+import contextlib
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import psutil
+import torch
+
+from idiolect.config import Config, field
+from idiolect.errors import RecipeError
+
+# Dense peaks in FLOP/s from the makers' data sheets, without sparsity: name part -> {dtype: peak}.
+GPU_PEAKS = {
+    "B200": {torch.bfloat16: 2.25e15, torch.float32: 75e12},
+    "H200": {torch.bfloat16: 989e12, torch.float32: 67e12},
+    "H100 PCIe": {torch.bfloat16: 756e12, torch.float32: 51e12},
+    "H100": {torch.bfloat16: 989e12, torch.float32: 67e12},
+    "A100": {torch.bfloat16: 312e12, torch.float32: 19.5e12},
+    "L40S": {torch.bfloat16: 362e12, torch.float32: 91.6e12},
+    "L4": {torch.bfloat16: 121e12, torch.float32: 30.3e12},
+    "RTX 4090": {torch.bfloat16: 165e12, torch.float32: 82.6e12},
+    "RTX 3090": {torch.bfloat16: 71e12, torch.float32: 35.6e12},
+}
+
+
+class DeviceConfig(Config):
+    """Where to compute and in which precision."""
+
+    kind: Literal["auto", "cpu", "cuda", "mps"] = field("auto", "auto takes a GPU when there is one")
+    dtype: Literal["auto", "float32", "bfloat16"] = field("auto", "auto: bfloat16 on a GPU that has it, else float32")
+    threads: int = field(0, "CPU threads; 0 = one a physical core this process may use", ge=0, le=1024)
+    deterministic: bool = field(True, "the same numbers every time; on a GPU this costs speed")
+    compile: bool = field(False, "compile the model (torch.compile): a minute at the start, faster steps on a GPU")
+
+
+@dataclass(frozen=True)
+class Device:
+    """A place to compute: what torch calls it, the precision of the arithmetic, the peak FLOP/s if known."""
+
+    torch: torch.device
+    dtype: torch.dtype
+    deterministic: bool
+    name: str
+    compile: bool = False
+
+    def autocast(self) -> contextlib.AbstractContextManager:
+        """Run matrix multiplications in `dtype`; a no-op in float32."""
+        if self.dtype == torch.float32:
+            return contextlib.nullcontext()
+        return torch.autocast(self.torch.type, dtype=self.dtype)
+
+    def memory_bytes(self) -> int:
+        """Most memory held so far: the GPU's allocator peak, or this process's peak resident set."""
+        if self.torch.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.torch)
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+    def synchronise(self) -> None:
+        """Wait for queued work, so that a clock read next is true."""
+        if self.torch.type == "cuda":
+            torch.cuda.synchronize(self.torch)
+        elif self.torch.type == "mps":
+            torch.mps.synchronize()
+
+
+def resolve_device(config: DeviceConfig) -> Device:
+    """The device a config asks for. Raises RecipeError when this machine has no such device or precision."""
+    from idiolect.distributed import local_rank
+
+    kind = config.kind
+    if kind == "auto":
+        kind = "cuda" if torch.cuda.is_available() else "cpu"
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not present[kind]:
+        raise RecipeError(f"device.kind = {kind} is not on this machine", why="torch sees no such device here",
+                          fix="--device.kind=cpu, or --device.kind=auto")
+    place = torch.device(kind, local_rank()) if kind == "cuda" else torch.device(kind)
+    has_bf16 = kind == "cuda" and torch.cuda.is_bf16_supported()
+    dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16,
+             "auto": torch.bfloat16 if has_bf16 else torch.float32}[config.dtype]
+    name = torch.cuda.get_device_name(place) if kind == "cuda" else kind
+    return Device(place, dtype, config.deterministic, name, config.compile)
+
+
+def prepare_process(config: DeviceConfig, device: Device) -> None:
+    """Set what torch keeps per process: threads, denormals, determinism. Called once, by the verb that computes."""
+    if device.torch.type == "cpu":
+        torch.set_num_threads(config.threads or physical_cores())
+        # Optimiser moments decay into denormal numbers, on which a CPU multiplies some 100 times slower
+        # (docs/log.md has the figure); flushing them to zero costs nothing.
+        torch.set_flush_denormal(True)
+    if config.deterministic:
+        import os
+
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    elif device.torch.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+
+
+def physical_cores() -> int:
+    """Physical cores this process may use: a second hyper-thread of a core adds nothing to matrix products."""
+    allowed = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else psutil.cpu_count() or 1
+    return max(1, min(allowed, psutil.cpu_count(logical=False) or allowed))
+
+
+def peak_flops(device: Device) -> float | None:
+    """FLOP/s this device can reach: from the table for a known GPU, timed on a CPU, else None."""
+    if device.torch.type == "cuda":
+        known = next((peaks for part, peaks in GPU_PEAKS.items() if part in device.name), {})
+        return known.get(device.dtype)
+    return measure_peak_flops() if device.torch.type == "cpu" else None
+
+
+def measure_peak_flops(size: int = 1024, seconds: float = 0.4) -> float:
+    """Best rate of a float32 matrix product of this size, timed here and now for about `seconds`."""
+    generator = torch.Generator().manual_seed(0)
+    a = torch.randn(size, size, generator=generator)
+    b = torch.randn(size, size, generator=generator)
+    out = a @ b
+    best, end = float("inf"), time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        torch.mm(a, b, out=out)
+        best = min(best, time.perf_counter() - start)
+    return 2 * size**3 / best
