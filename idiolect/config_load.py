@@ -65,8 +65,10 @@ def _read_chain(path: Path) -> tuple[dict, dict[str, str]]:
     while path is not None:
         if path.resolve() in seen or len(chain) == MAX_BASES:
             raise RecipeError(
-                f"the base of {chain[-1][0]} leads back to itself" if path.resolve() in seen else f"{path} has a base "
-                f"of a base of a base, {MAX_BASES} deep", why="a recipe has exactly one line of parents",
+                f"the base of {chain[-1][0]} leads back to itself"
+                if path.resolve() in seen
+                else f"{path} has a base of a base of a base, {MAX_BASES} deep",
+                why="a recipe has exactly one line of parents",
                 fix=f"remove the line  base = …  from {chain[-1][0]}",
             )
         seen.add(path.resolve())
@@ -74,8 +76,9 @@ def _read_chain(path: Path) -> tuple[dict, dict[str, str]]:
         chain.append((path, tree, lines))
         base = tree.pop("base", None)
         if base is not None and not isinstance(base, str):
-            raise RecipeError(f"base = {base!r} is not a file name ({path})", why="a recipe has one parent",
-                              fix='base = "base.toml"')
+            raise RecipeError(
+                f"base = {base!r} is not a file name ({path})", why="a recipe has one parent", fix='base = "base.toml"'
+            )
         path = path.parent / base if base else None
     merged: dict = {}
     origins: dict[str, str] = {}
@@ -92,19 +95,30 @@ def _read_file(path: Path) -> tuple[dict, dict[str, int]]:
         fix = str(path.parent / near[0]) if near else "idiolect new mine.toml --text ./my-folder --budget 10m"
         raise RecipeError(f"there is no recipe {path}", why="the file does not exist", fix=fix) from None
     except OSError as error:
-        raise RecipeError(f"the recipe {path} can't be read", why=str(error.strerror), fix="name a .toml file") from None
+        raise RecipeError(
+            f"the recipe {path} can't be read", why=str(error.strerror), fix="name a .toml file"
+        ) from None
     if len(raw) > MAX_RECIPE_BYTES:
-        raise RecipeError(f"{path} has {len(raw):,} bytes", why="a recipe is a page of settings, not a data file",
-                          fix="name a .toml recipe; text goes in  [corpus] text = […]")
+        raise RecipeError(
+            f"{path} has {len(raw):,} bytes",
+            why="a recipe is a page of settings, not a data file",
+            fix="name a .toml recipe; text goes in  [corpus] text = […]",
+        )
     try:
         text = raw.decode("utf-8-sig")
         tree = tomllib.loads(text)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise RecipeError(f"{path} is not valid TOML: {error}", why="recipes are TOML, in UTF-8",
-                          fix='lines of the form  key = value  below  [section]; text in "quotes"') from None
+        raise RecipeError(
+            f"{path} is not valid TOML: {error}",
+            why="recipes are TOML, in UTF-8",
+            fix='lines of the form  key = value  below  [section]; text in "quotes"',
+        ) from None
     if _depth(tree) > MAX_DEPTH:
-        raise RecipeError(f"{path} nests tables {_depth(tree)} deep", why="no setting lies that deep",
-                          fix="idiolect show (lists every setting)")
+        raise RecipeError(
+            f"{path} nests tables {_depth(tree)} deep",
+            why="no setting lies that deep",
+            fix="idiolect show (lists every setting)",
+        )
     return tree, _lines_of_keys(text)
 
 
@@ -112,8 +126,12 @@ def _depth(value: Any) -> int:
     deepest, level = 0, [value]
     while level:
         deepest += 1
-        level = [v for item in level if isinstance(item, (dict, list))
-                 for v in (item.values() if isinstance(item, dict) else item)]
+        level = [
+            v
+            for item in level
+            if isinstance(item, (dict, list))
+            for v in (item.values() if isinstance(item, dict) else item)
+        ]
     return deepest
 
 
@@ -131,7 +149,9 @@ def _lines_of_keys(text: str) -> dict[str, int]:
     return lines
 
 
-def _merge(into: dict, tree: dict, origins: dict[str, str], lines: dict[str, int], source: str, prefix: str = "") -> None:
+def _merge(
+    into: dict, tree: dict, origins: dict[str, str], lines: dict[str, int], source: str, prefix: str = ""
+) -> None:
     for key, value in tree.items():
         dotted = prefix + str(key)
         line = lines.get(dotted)
@@ -161,7 +181,7 @@ def _apply_flag(cls: type[Config], tree: dict, origins: dict[str, str], flag: st
     for depth, part in enumerate(parts[:-1]):
         node = node.setdefault(part, {})
         if not isinstance(node, dict):
-            raise RecipeError(f"--{key} can't be set", why=f"{'.'.join(parts[:depth + 1])} is not a table", fix="")
+            raise RecipeError(f"--{key} can't be set", why=f"{'.'.join(parts[: depth + 1])} is not a table", fix="")
     value = _parse(annotation, text)
     if parts[-1] == "kind" and node.get("kind", value) != value:
         node.clear()
@@ -309,7 +329,12 @@ def _explain(cls: type[Config], failure: ValidationError, tree: dict, origins: d
         fix = f"{key} = {(near or choices or ['…'])[0]!r}".replace("'", '"')
     elif problem["type"] == "int_type" and isinstance(given, float) and given == int(given):
         fix = f"{key} = {int(given)}"
-    elif info is not None and info.default is not None and not info.is_required() and not isinstance(info.default, Config):
+    elif (
+        info is not None
+        and info.default is not None
+        and not info.is_required()
+        and not isinstance(info.default, Config)
+    ):
         fix = f"{key} = {_toml(info.default)} (the default)"
     about = f"; it is: {info.description}" if info is not None and info.description else ""
     return RecipeError(what, why=message + about, fix=fix)

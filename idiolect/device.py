@@ -1,31 +1,37 @@
 """Where the arithmetic happens: one Device value, decided when a verb starts and passed along.
 
-Nothing is decided at import. The peak that MFU is measured against is a known figure on a GPU we know, a matrix
+Nothing is decided at import, and torch is loaded only when a function here needs it: reading a recipe, with
+its `DeviceConfig`, must stay instant. The peak that MFU is measured against is a known figure on a GPU we know, a matrix
 multiplication timed in this process on a CPU, and unknown (`-`) otherwise: never a guess.
 """
 
+from __future__ import annotations
+
 import contextlib
+import os
 import time
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import psutil
-import torch
 
 from idiolect.config import Config, field
 from idiolect.errors import RecipeError
 
+if TYPE_CHECKING:
+    import torch
+
 # Dense peaks in FLOP/s from the makers' data sheets, without sparsity: name part -> {dtype: peak}.
 GPU_PEAKS = {
-    "B200": {torch.bfloat16: 2.25e15, torch.float32: 75e12},
-    "H200": {torch.bfloat16: 989e12, torch.float32: 67e12},
-    "H100 PCIe": {torch.bfloat16: 756e12, torch.float32: 51e12},
-    "H100": {torch.bfloat16: 989e12, torch.float32: 67e12},
-    "A100": {torch.bfloat16: 312e12, torch.float32: 19.5e12},
-    "L40S": {torch.bfloat16: 362e12, torch.float32: 91.6e12},
-    "L4": {torch.bfloat16: 121e12, torch.float32: 30.3e12},
-    "RTX 4090": {torch.bfloat16: 165e12, torch.float32: 82.6e12},
-    "RTX 3090": {torch.bfloat16: 71e12, torch.float32: 35.6e12},
+    "B200": {"bfloat16": 2.25e15, "float32": 75e12},
+    "H200": {"bfloat16": 989e12, "float32": 67e12},
+    "H100 PCIe": {"bfloat16": 756e12, "float32": 51e12},
+    "H100": {"bfloat16": 989e12, "float32": 67e12},
+    "A100": {"bfloat16": 312e12, "float32": 19.5e12},
+    "L40S": {"bfloat16": 362e12, "float32": 91.6e12},
+    "L4": {"bfloat16": 121e12, "float32": 30.3e12},
+    "RTX 4090": {"bfloat16": 165e12, "float32": 82.6e12},
+    "RTX 3090": {"bfloat16": 71e12, "float32": 35.6e12},
 }
 
 
@@ -51,13 +57,15 @@ class Device:
 
     def autocast(self) -> contextlib.AbstractContextManager:
         """Run matrix multiplications in `dtype`; a no-op in float32."""
-        if self.dtype == torch.float32:
+        if self.dtype == "float32":
             return contextlib.nullcontext()
         return torch.autocast(self.torch.type, dtype=self.dtype)
 
     def memory_bytes(self) -> int:
         """Most memory held so far: the GPU's allocator peak, or this process's peak resident set."""
         if self.torch.type == "cuda":
+            import torch
+
             return torch.cuda.max_memory_allocated(self.torch)
         import resource
 
@@ -65,6 +73,8 @@ class Device:
 
     def synchronise(self) -> None:
         """Wait for queued work, so that a clock read next is true."""
+        import torch
+
         if self.torch.type == "cuda":
             torch.cuda.synchronize(self.torch)
         elif self.torch.type == "mps":
@@ -73,6 +83,8 @@ class Device:
 
 def resolve_device(config: DeviceConfig) -> Device:
     """The device a config asks for. Raises RecipeError when this machine has no such device or precision."""
+    import torch
+
     from idiolect.distributed import local_rank
 
     kind = config.kind
@@ -80,26 +92,29 @@ def resolve_device(config: DeviceConfig) -> Device:
         kind = "cuda" if torch.cuda.is_available() else "cpu"
     present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not present[kind]:
-        raise RecipeError(f"device.kind = {kind} is not on this machine", why="torch sees no such device here",
-                          fix="--device.kind=cpu, or --device.kind=auto")
+        raise RecipeError(
+            f"device.kind = {kind} is not on this machine",
+            why="torch sees no such device here",
+            fix="--device.kind=cpu, or --device.kind=auto",
+        )
     place = torch.device(kind, local_rank()) if kind == "cuda" else torch.device(kind)
     has_bf16 = kind == "cuda" and torch.cuda.is_bf16_supported()
-    dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16,
-             "auto": torch.bfloat16 if has_bf16 else torch.float32}[config.dtype]
+    wanted = config.dtype if config.dtype != "auto" else "bfloat16" if has_bf16 else "float32"
+    dtype = getattr(torch, wanted)
     name = torch.cuda.get_device_name(place) if kind == "cuda" else kind
     return Device(place, dtype, config.deterministic, name, config.compile)
 
 
 def prepare_process(config: DeviceConfig, device: Device) -> None:
     """Set what torch keeps per process: threads, denormals, determinism. Called once, by the verb that computes."""
+    import torch
+
     if device.torch.type == "cpu":
         torch.set_num_threads(config.threads or physical_cores())
         # Optimiser moments decay into denormal numbers, on which a CPU multiplies some 100 times slower
         # (docs/log.md has the figure); flushing them to zero costs nothing.
         torch.set_flush_denormal(True)
     if config.deterministic:
-        import os
-
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
     elif device.torch.type == "cuda":
@@ -108,7 +123,8 @@ def prepare_process(config: DeviceConfig, device: Device) -> None:
 
 def physical_cores() -> int:
     """Physical cores this process may use: a second hyper-thread of a core adds nothing to matrix products."""
-    allowed = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else psutil.cpu_count() or 1
+    has_affinity = hasattr(psutil.Process, "cpu_affinity")
+    allowed = len(psutil.Process().cpu_affinity()) if has_affinity else psutil.cpu_count() or 1
     return max(1, min(allowed, psutil.cpu_count(logical=False) or allowed))
 
 
@@ -116,12 +132,14 @@ def peak_flops(device: Device) -> float | None:
     """FLOP/s this device can reach: from the table for a known GPU, timed on a CPU, else None."""
     if device.torch.type == "cuda":
         known = next((peaks for part, peaks in GPU_PEAKS.items() if part in device.name), {})
-        return known.get(device.dtype)
+        return known.get(str(device.dtype).removeprefix("torch."))
     return measure_peak_flops() if device.torch.type == "cpu" else None
 
 
 def measure_peak_flops(size: int = 1024, seconds: float = 0.4) -> float:
     """Best rate of a float32 matrix product of this size, timed here and now for about `seconds`."""
+    import torch
+
     generator = torch.Generator().manual_seed(0)
     a = torch.randn(size, size, generator=generator)
     b = torch.randn(size, size, generator=generator)

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress as RichProgress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
@@ -47,7 +48,9 @@ class Progress:
 
     def table(self, columns: list[str], rows: list[list[Any]], title: str | None = None) -> None:
         """A small table: the first column reads from the left, the others align right."""
-        table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        table = Table(
+            title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0)
+        )
         for i, column in enumerate(columns):
             table.add_column(column, justify="left" if i == 0 else "right", header_style="dim", overflow="fold")
         for row in rows:
@@ -75,8 +78,14 @@ class Bar:
         self._rich: RichProgress | None = None
         if self._console.is_terminal and not self._quiet:
             self._rich = RichProgress(
-                TextColumn("{task.description}"), BarColumn(bar_width=24), TaskProgressColumn(), TextColumn("{task.fields[tail]}"),
-                TimeRemainingColumn(), console=self._console, transient=True, refresh_per_second=4,
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=24),
+                TaskProgressColumn(),
+                TextColumn("{task.fields[tail]}"),
+                TimeRemainingColumn(),
+                console=self._console,
+                transient=True,
+                refresh_per_second=4,
             )
             self._task = self._rich.add_task(label, total=total, tail="")
             self._rich.start()
@@ -114,11 +123,20 @@ class Bar:
             self._rich.stop()
         if not self._quiet and self.done:
             seconds = time.monotonic() - self._started
-            self._console.print(Text(f"{self.label}: {self.done:,.0f} {self.unit} in {show_seconds(seconds)}  {self._tail()}"))
+            self._console.print(
+                Text(f"{self.label}: {self.done:,.0f} {self.unit} in {show_seconds(seconds)}  {self._tail()}")
+            )
 
 
-UNITS = {"mb_per_s": "{:.1f} MB/s", "bits_per_byte": "{:.3f} bits/byte", "tokens_per_second": "{:,.0f} tokens/s",
-         "learning_rate": "lr {:.2g}", "grad_norm": "norm {:.2f}", "memory_mb": "{:,.0f} MB", "mfu": "MFU {:.0%}"}
+UNITS = {
+    "mb_per_s": "{:.1f} MB/s",
+    "bits_per_byte": "{:.3f} bits/byte",
+    "tokens_per_second": "{:,.0f} tokens/s",
+    "learning_rate": "lr {:.2g}",
+    "grad_norm": "norm {:.2f}",
+    "memory_mb": "{:,.0f} MB",
+    "mfu": "MFU {:.0%}",
+}
 
 
 def show_field(name: str, value: Any) -> str:
@@ -127,7 +145,11 @@ def show_field(name: str, value: Any) -> str:
         return {"mfu": "MFU -"}.get(name, f"{name} -")
     if name in UNITS:
         return UNITS[name].format(value)
-    return f"{name.replace('_', ' ')} {value:,.4g}" if isinstance(value, (int, float)) else f"{name.replace('_', ' ')} {value}"
+    return (
+        f"{name.replace('_', ' ')} {value:,.4g}"
+        if isinstance(value, (int, float))
+        else f"{name.replace('_', ' ')} {value}"
+    )
 
 
 def show_seconds(seconds: float) -> str:

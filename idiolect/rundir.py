@@ -2,7 +2,7 @@
 
     runs/
       prepared/<stage>-<fingerprint>/   shared by every run: corpus, tokenizer, shards, floors
-      <name>/                           one run: recipe, lineage, metrics, checkpoints, samples, scores, report
+      <name>/                           one run: recipe, lineage, metrics, checkpoints, samples, scores, ...
 
 The only module that knows this layout. "Valid" means that the manifest is there and verifies, never "the folder exists".
 """
@@ -82,11 +82,17 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(Path(path).read_bytes())
     except FileNotFoundError:
-        raise DataError(f"{path} is missing", why="a file of this stage or run is gone",
-                        fix="run the same command again: what is missing is made anew") from None
+        raise DataError(
+            f"{path} is missing",
+            why="a file of this stage or run is gone",
+            fix="run the same command again: what is missing is made anew",
+        ) from None
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not valid JSON", why=str(error),
-                        fix="delete the folder that holds it and run the same command again") from None
+        raise DataError(
+            f"{path} is not valid JSON",
+            why=str(error),
+            fix="delete the folder that holds it and run the same command again",
+        ) from None
 
 
 def disk_error(error: OSError, path: Path) -> ResourceError:
@@ -94,11 +100,16 @@ def disk_error(error: OSError, path: Path) -> ResourceError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         with contextlib.suppress(OSError):
             free = shutil.disk_usage(Path(path).parent).free
-            return ResourceError(f"the disk is full: {path} could not be written",
-                                 why=f"{free / 1e6:,.1f} MB are free there; nothing that stood before was touched",
-                                 fix="free some space, or --runs=/another/disk/runs, and run the same command again")
-    return ResourceError(f"{path} could not be written", why=f"{error.strerror} (errno {error.errno})",
-                         fix="check the folder's permissions, or name another with --runs=FOLDER")
+            return ResourceError(
+                f"the disk is full: {path} could not be written",
+                why=f"{free / 1e6:,.1f} MB are free there; nothing that stood before was touched",
+                fix="free some space, or --runs=/another/disk/runs, and run the same command again",
+            )
+    return ResourceError(
+        f"{path} could not be written",
+        why=f"{error.strerror} (errno {error.errno})",
+        fix="check the folder's permissions, or name another with --runs=FOLDER",
+    )
 
 
 @contextlib.contextmanager
@@ -148,8 +159,11 @@ def manifest_of(folder: Path) -> dict[str, dict]:
     """The manifest's files: {relative name: {bytes, sha256}}. Raises DataError when there is none."""
     found = read_json(folder / MANIFEST)
     if not isinstance(found, dict) or not isinstance(found.get("files"), dict):
-        raise DataError(f"{folder / MANIFEST} lists no files", why="it is not a manifest of ours",
-                        fix="delete the folder and run the same command again")
+        raise DataError(
+            f"{folder / MANIFEST} lists no files",
+            why="it is not a manifest of ours",
+            fix="delete the folder and run the same command again",
+        )
     return found["files"]
 
 
@@ -165,11 +179,17 @@ def verify_folder(folder: Path) -> None:
         if not path.is_file():
             raise DataError(f"{path} is missing", why="the manifest beside it lists it", fix=_again(folder))
         if path.stat().st_size != expected["bytes"]:
-            raise DataError(f"{path} has {path.stat().st_size:,} bytes instead of {expected['bytes']:,}",
-                            why="it was cut or changed after it was written", fix=_again(folder))
+            raise DataError(
+                f"{path} has {path.stat().st_size:,} bytes instead of {expected['bytes']:,}",
+                why="it was cut or changed after it was written",
+                fix=_again(folder),
+            )
         if sha256_file(path) != expected["sha256"]:
-            raise DataError(f"{path} has changed since it was written", why="its SHA-256 differs from the manifest's",
-                            fix=_again(folder))
+            raise DataError(
+                f"{path} has changed since it was written",
+                why="its SHA-256 differs from the manifest's",
+                fix=_again(folder),
+            )
 
 
 def _again(folder: Path) -> str:
@@ -221,7 +241,11 @@ class RunDir:
             holder.unlink(missing_ok=True)
             lock.release()
 
-    def write_exit(self, code: int, kind: str, message: str, step: int | None = None, last_checkpoint: str | None = None):
+    def write_exit(
+        self, code: int, kind: str, message: str, step: int | None = None, last_checkpoint: str | None = None
+    ):
         """Record how the last process in this run ended."""
-        write_json(self.exit, {"code": code, "kind": kind, "step": step, "last_checkpoint": last_checkpoint,
-                               "message": message})
+        write_json(
+            self.exit,
+            {"code": code, "kind": kind, "step": step, "last_checkpoint": last_checkpoint, "message": message},
+        )
