@@ -1,0 +1,60 @@
+"""Models: token ids become logits.
+
+Start at `gpt.py`; `contract.py` says what every family owes the rooms to its right; `FAMILIES` below is the whole list.
+A family is a config class and a module class; adding one is one file and one row here.
+
+The letters in tensor names, for the whole project:
+
+    B rows                 D model width (d_model)        H query heads
+    T target positions     F feed-forward width (d_ff)    G key/value heads
+    S source positions     V vocabulary                   K channels of a head
+    C classes              N flattened B * T              L layers
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+
+from idiolect.errors import RecipeError
+from idiolect.models.config import GPTConfig
+
+__all__ = ["FAMILIES", "Family", "family", "register"]
+
+
+@dataclass(frozen=True)
+class Family:
+    """One architecture: the class of its config, and where its module lives ("package.module:Class")."""
+
+    config: type
+    module: str
+
+    def load(self) -> type:
+        """Import the module class; torch is first touched here."""
+        path, _, name = self.module.partition(":")
+        return getattr(import_module(path), name)
+
+
+FAMILIES: dict[str, Family] = {
+    "gpt": Family(GPTConfig, "idiolect.models.gpt:GPT"),
+}
+
+
+def register(kind: str, family: Family) -> None:
+    """Add a family from outside; its module class is called as `Class(config, vocabulary_size)`. Raises RecipeError."""
+    if kind in FAMILIES and FAMILIES[kind] != family:
+        raise RecipeError(
+            f'model.kind = "{kind}" is already taken by {FAMILIES[kind].module}',
+            why="a kind names one architecture, or a recipe would mean two things",
+            fix=f'register it under another name, such as "my-{kind}"',
+        )
+    FAMILIES[kind] = family
+
+
+def family(kind: str) -> Family:
+    """The family called `kind`. Raises RecipeError."""
+    if kind not in FAMILIES:
+        raise RecipeError(
+            f'model.kind = "{kind}" is not a family we know',
+            why=f"known families: {', '.join(sorted(FAMILIES))}",
+            fix=f'--model.kind={sorted(FAMILIES)[0]}, or models.register("{kind}", ...) before building',
+        )
+    return FAMILIES[kind]

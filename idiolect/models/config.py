@@ -1,0 +1,177 @@
+"""What a model is made of, as a frozen value; torch-free, so that a recipe can be checked without loading torch.
+
+`0` stands for "derive it": `resolved_*` properties say what it becomes.
+"""
+
+from typing import Literal
+
+from pydantic import model_validator
+
+from idiolect.config import Config, Items, field
+from idiolect.errors import RecipeError
+
+
+class GPTConfig(Config):
+    """A decoder-only Transformer; defaults: today's small-model practice; classics: `gpt2_like`, `llama_like`."""
+
+    kind: Literal["gpt"] = "gpt"
+    context_length: int = field(256, "the most positions the model reads", gt=0)
+    n_layers: int = field(6, "blocks, one after the other", gt=0)
+    d_model: int = field(384, "width of the residual stream", gt=0)
+    n_heads: int = field(6, "query heads of a layer", gt=0)
+    n_kv_heads: int = field(0, "key/value heads, shared by groups of query heads (arXiv 2305.13245); 0 = n_heads", ge=0)
+    d_head: int = field(0, "channels of a head; 0 = d_model / n_heads", ge=0)
+    d_ff: int = field(0, "width inside the MLP; 0 = 4 x d_model, or 8/3 x d_model when gated", ge=0)
+    mlp: Literal["relu2", "gelu", "gelu_tanh", "swiglu", "geglu"] = field(
+        "relu2", "relu2 (arXiv 2109.08668), gelu exact or by tanh (GPT-2), or gated: swiglu, geglu (arXiv 2002.05202)"
+    )
+    norm: Literal["rms", "layer"] = field("rms", "rms (arXiv 1910.07467) or layer (arXiv 1607.06450), always before")
+    norm_scale: bool = field(True, "learn a scale (and, for layer with biases on, a shift) in every norm")
+    norm_epsilon: float = field(1e-5, "added to the variance inside a norm", gt=0)
+    embedding_norm: bool = field(False, "normalise the embeddings before the first block")
+    qk_norm: bool = field(True, "normalise each head's queries and keys (arXiv 2302.05442)")
+    positions: Literal["rotary", "learned", "sinusoidal", "none"] = field(
+        "rotary", "rotary (arXiv 2104.09864), learned (GPT-2), sinusoidal (arXiv 1706.03762), or none"
+    )
+    rope_theta: float = field(10_000.0, "longest rotary wavelength / 2 pi, in positions", gt=0)
+    sliding_window: int = field(0, "tokens an S layer sees, the current one included; 0 = every layer sees all", ge=0)
+    window_pattern: str = field("S", "S (sliding) and L (all) layers, repeated from the first layer on")
+    bias: bool = field(False, "biases in linear layers and layer norms (the head never has one)")
+    dropout: float = field(0.0, "share of activations dropped in training", ge=0.0, lt=1.0)
+    tied_head: bool = field(True, "the head reuses the token embedding (arXiv 1608.05859)")
+    logit_softcap: float = field(0.0, "bound logits smoothly to +- this (arXiv 2408.00118); 0 = off", ge=0.0)
+    zero_init_projections: bool = field(True, "start the last projection of each branch at zero (arXiv 2203.03466)")
+    init_std: float = field(0.02, "standard deviation of embeddings and matrices at the start (GPT-2)", gt=0)
+    ngram_orders: Items[int] = field((), "add hashed embeddings of the last n token ids, for each n here")
+    ngram_buckets: int = field(65_536, "rows of each hashed n-gram table", gt=0)
+    value_embeddings: Literal["none", "alternate", "all"] = field(
+        "none", "layers that add an embedding of the token to their values (arXiv 2410.17897): every second, or all"
+    )
+
+    @property
+    def resolved_n_kv_heads(self) -> int:
+        return self.n_kv_heads or self.n_heads
+
+    @property
+    def resolved_d_head(self) -> int:
+        return self.d_head or self.d_model // self.n_heads
+
+    @property
+    def gated_mlp(self) -> bool:
+        return self.mlp in ("swiglu", "geglu")
+
+    @property
+    def resolved_d_ff(self) -> int:
+        """4 x d_model; gated MLPs have three matrices for two, so 8/3 x d_model, rounded up to whole vectors of 32."""
+        if self.d_ff:
+            return self.d_ff
+        return -(-(8 * self.d_model) // (3 * 32)) * 32 if self.gated_mlp else 4 * self.d_model
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """Per layer: how many tokens it sees, itself included; 0 = all."""
+        pattern = self.window_pattern
+        kinds = (pattern[layer % len(pattern)] for layer in range(self.n_layers))
+        return tuple(self.sliding_window if kind == "S" else 0 for kind in kinds)
+
+    @property
+    def value_embedding_layers(self) -> tuple[int, ...]:
+        """Layers with a value embedding; `alternate` always includes the last (measured to matter most in nanochat)."""
+        if self.value_embeddings == "none":
+            return ()
+        step = 1 if self.value_embeddings == "all" else 2
+        return tuple(range((self.n_layers - 1) % step, self.n_layers, step))
+
+    @model_validator(mode="after")
+    def check_heads(self):
+        if not self.d_head and self.d_model % self.n_heads:
+            low, high = _neighbours(self.d_model, self.n_heads)
+            heads = _nearest_divisor(self.d_model, self.n_heads)
+            raise RecipeError(
+                f"model.d_model = {self.d_model} can't be shared by model.n_heads = {self.n_heads}",
+                why=f"every head needs the same number of channels: {self.d_model} / {self.n_heads} is not whole",
+                fix=f"{_widths(low, high)}, or --model.n_heads={heads}",
+            )
+        if self.n_heads % self.resolved_n_kv_heads:
+            raise RecipeError(
+                f"model.n_kv_heads = {self.n_kv_heads} can't serve model.n_heads = {self.n_heads}",
+                why="each key/value head serves the same number of query heads",
+                fix=f"--model.n_kv_heads={_nearest_divisor(self.n_heads, self.n_kv_heads)}",
+            )
+        if self.positions == "rotary" and self.resolved_d_head % 2:
+            key = "d_head" if self.d_head else "d_model"
+            raise RecipeError(
+                f"model.{key} = {getattr(self, key)} gives heads of {self.resolved_d_head} channels, "
+                f'which model.positions = "rotary" can\'t turn',
+                why="rotary positions turn channels in pairs, so a head needs an even number",
+                fix=f"--model.d_head={self.resolved_d_head + 1}, or --model.positions=learned",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def check_widths(self):
+        if self.positions == "sinusoidal" and self.d_model % 2:
+            raise RecipeError(
+                f'model.d_model = {self.d_model} is odd, and model.positions = "sinusoidal" needs it even',
+                why="a sinusoidal position is a sine and a cosine for each wavelength",
+                fix=f"--model.d_model={self.d_model + 1}",
+            )
+        wrong = set(self.window_pattern) - {"S", "L"}
+        if wrong or not self.window_pattern:
+            raise RecipeError(
+                f'model.window_pattern = "{self.window_pattern}" is not made of S and L',
+                why="each letter stands for one layer: S sees the last model.sliding_window tokens, L sees all",
+                fix="--model.window_pattern=SSSL",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def check_ngrams(self):
+        orders = self.ngram_orders
+        if any(order < 2 or order > 8 for order in orders) or len(set(orders)) != len(orders):
+            raise RecipeError(
+                f"model.ngram_orders = {list(orders)} must be different whole numbers from 2 to 8",
+                why="order 1 is the token embedding itself; beyond 8 hardly any n-gram is seen twice",
+                fix="--model.ngram_orders=[2,3]",
+            )
+        if max(orders, default=0) > self.context_length:
+            raise RecipeError(
+                f"model.ngram_orders = {list(orders)} looks further back than model.context_length = "
+                f"{self.context_length}",
+                why="an n-gram must fit in what the model reads",
+                fix=f"--model.context_length={max(orders)}, or smaller orders",
+            )
+        return self
+
+
+def _neighbours(value: int, multiple: int) -> tuple[int, int]:
+    """The nearest multiples below (0 when there is none) and above."""
+    below = value // multiple * multiple
+    return below, below + multiple
+
+
+def _widths(low: int, high: int) -> str:
+    return ", ".join(f"--model.d_model={width}" for width in (low, high) if width > 0)
+
+
+def _nearest_divisor(value: int, near: int) -> int:
+    return min((d for d in range(1, value + 1) if value % d == 0), key=lambda d: (abs(d - near), d))
+
+
+def gpt2_like(**changes) -> GPTConfig:
+    """GPT-2's settings (Radford et al. 2019): learned positions, layer norm, tanh-GELU, biases, tied head."""
+    settings = dict(
+        context_length=1024, n_layers=12, d_model=768, n_heads=12, mlp="gelu_tanh", norm="layer", positions="learned",
+        bias=True, qk_norm=False, tied_head=True, zero_init_projections=False,
+    )  # fmt: skip
+    return GPTConfig(**(settings | changes))
+
+
+def llama_like(**changes) -> GPTConfig:
+    """Llama 3's settings (arXiv 2407.21783): rotary, RMS norm, SwiGLU, grouped heads, no bias, untied head."""
+    settings = dict(
+        context_length=2048, n_layers=16, d_model=1024, n_heads=16, n_kv_heads=4, mlp="swiglu", norm="rms",
+        positions="rotary", rope_theta=500_000.0, bias=False, qk_norm=False, tied_head=False,
+        zero_init_projections=False,
+    )  # fmt: skip
+    return GPTConfig(**(settings | changes))

@@ -1,0 +1,79 @@
+"""How parameters start: a table from parameter name to distribution, drawn from a private generator.
+
+Rows are tried from the top and the first whose pattern fits wins. Sources:
+  GPT-2 (Radford et al. 2019, section 2.3): normal(0, 0.02); the last projection of each branch / sqrt(2 x layers).
+  Zero projections: every branch starts as the identity (arXiv 1901.09321, 2203.03466).
+  Value embeddings: equal parts of both, small tables (modded-nanogpt).
+"""
+
+import math
+from fnmatch import fnmatchcase
+
+import torch
+from torch import Tensor, nn
+
+from idiolect.models.config import GPTConfig
+
+Row = tuple[str, str, float]  # pattern of the parameter's name, distribution, its number
+
+
+def gpt_table(config: GPTConfig) -> list[Row]:
+    """Where each parameter of a GPT starts."""
+    std = config.init_std
+    projection = ("zeros", 0.0) if config.zero_init_projections else ("normal", std / math.sqrt(2 * config.n_layers))
+    return [
+        ("*.bias", "zeros", 0.0),
+        ("*norm*.weight", "ones", 1.0),
+        ("*.attention.out.weight", *projection),
+        ("*.mlp.down.weight", *projection),
+        ("*.values.mix", "constant", 0.5),
+        ("*.values.table", "normal", std),
+        # Added to the token's own embedding, they start at nothing: an n-gram never seen then says nothing.
+        ("ngrams.tables.*", "zeros", 0.0),
+        ("*.weight", "normal", std),
+    ]
+
+
+def initialise(model: nn.Module, table: list[Row], seed: int) -> None:
+    """Fill every parameter in place, in the order of its name; the global random state is neither read nor moved.
+
+    Each parameter draws from a generator of its own name and seed, so adding a layer changes no other layer's start.
+    Raises KeyError when the table has no row for a parameter: a parameter left unfilled would be garbage.
+    """
+    with torch.no_grad():
+        for name, parameter in sorted(model.named_parameters()):
+            distribution, number = _row_for(name, table)
+            _FILL[distribution](parameter, number, _generator(name, seed))
+
+
+def _row_for(name: str, table: list[Row]) -> tuple[str, float]:
+    for pattern, distribution, number in table:
+        if fnmatchcase(name, pattern):
+            return distribution, number
+    raise KeyError(f"no row of the initialisation table fits {name}")
+
+
+def _generator(name: str, seed: int) -> torch.Generator:
+    # A stable hash (FNV-1a, 64 bit): Python's own changes with every process.
+    value = 0xCBF29CE484222325
+    for byte in f"{seed}/{name}".encode():
+        value = (value ^ byte) * 0x100000001B3 % 2**64
+    return torch.Generator().manual_seed(value % 2**63)
+
+
+def _normal(parameter: Tensor, std: float, generator: torch.Generator) -> None:
+    # Drawn on the CPU in float32 whatever the device and type, so that a model starts the same everywhere.
+    parameter.copy_(torch.randn(parameter.shape, generator=generator).mul_(std))
+
+
+def _uniform(parameter: Tensor, bound: float, generator: torch.Generator) -> None:
+    parameter.copy_(torch.rand(parameter.shape, generator=generator).mul_(2 * bound).sub_(bound))
+
+
+_FILL = {
+    "zeros": lambda parameter, number, generator: parameter.zero_(),
+    "ones": lambda parameter, number, generator: parameter.fill_(1.0),
+    "constant": lambda parameter, number, generator: parameter.fill_(number),
+    "normal": _normal,
+    "uniform": _uniform,
+}

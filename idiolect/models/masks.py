@@ -1,0 +1,37 @@
+"""Who may attend to whom: one answer per kind of window, built once a forward pass and shared by its layers.
+
+A mask costs a matrix and the fast causal kernel, so there is one only when a document boundary, a sliding window that
+bites, or a cache with more than one new token makes it necessary.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Arguments for the attention kernel: a boolean mask, True = may attend, or the causal rule, or neither."""
+
+    attention_mask: Tensor | None
+    is_causal: bool
+
+
+def build_reach(window: int, positions_BT: Tensor, n_source: int, ragged: bool, document_BT: Tensor | None) -> Reach:
+    """The reach of `positions_BT` over source positions 0..n_source-1 through a window (0 = all to the left)."""
+    n_new = positions_BT.shape[1]
+    sliding = 0 < window < n_source
+    if document_BT is None and not sliding and not ragged:
+        if n_new == n_source:
+            return Reach(None, True)
+        if n_new == 1:
+            return Reach(None, False)
+    source_S = torch.arange(n_source, device=positions_BT.device)
+    back_BTS = positions_BT[..., None] - source_S
+    mask_BTS = back_BTS >= 0
+    if sliding:
+        mask_BTS &= back_BTS < window
+    if document_BT is not None:
+        mask_BTS = mask_BTS & (document_BT[:, :, None] == document_BT[:, None, :])
+    return Reach(mask_BTS[:, None], False)
