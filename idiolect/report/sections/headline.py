@@ -1,0 +1,134 @@
+"""The first screen: what was trained, how good it is beside its floors, and how it sounds."""
+from __future__ import annotations
+
+from idiolect.report import charts, figures
+from idiolect.report.markup import Markup, tag
+from idiolect.report.sections import find_score, floors_of, part
+
+
+def section(data: dict) -> Markup:
+    """Name, one sentence, the few numbers that matter, the ladder of floors, and one sample."""
+    return tag("header", tag("p", eyebrow(data), class_="eyebrow"), tag("h1", data.get("name") or "A run without a name"),
+               tag("p", sentence(data), class_="lede"), numbers(data), ladder(data), voice(data), class_="hero", id="top")
+
+
+def eyebrow(data: dict) -> str:
+    """Idiolect, and when the run happened if its lineage says so."""
+    lineage = part(data, "lineage")
+    when = next((lineage[key] for key in ("finished", "ended", "created", "started", "date") if lineage.get(key)), None)
+    return f"Idiolect · {str(when)[:10]}" if when else "Idiolect"
+
+
+def total_parameters(data: dict) -> float | None:
+    """All parameters of the model, summed over its parts when no total is given."""
+    parts = part(part(data, "model"), "parameters")
+    if figures.is_number(parts.get("total")):
+        return parts["total"]
+    known = [value for value in parts.values() if figures.is_number(value)]
+    return sum(known) if known else None
+
+
+def training_seconds(data: dict) -> float | None:
+    """How long training took: from the cost if it is there, else the last line of the metrics."""
+    seconds = part(data, "cost").get("train_seconds")
+    if seconds is None:
+        lines = [line["seconds"] for line in data.get("metrics") or [] if figures.is_number(line.get("seconds"))]
+        seconds = lines[-1] if lines else None
+    return seconds
+
+
+def tokens_trained(data: dict) -> float | None:
+    """Tokens the optimiser has seen, from the last line of the metrics."""
+    lines = [line["tokens"] for line in data.get("metrics") or [] if figures.is_number(line.get("tokens"))]
+    return lines[-1] if lines else None
+
+
+def sentence(data: dict) -> str:
+    """The run in one sentence, made only of what is known."""
+    parameters, seconds = total_parameters(data), training_seconds(data)
+    kind = (data.get("recipe") or {}).get("model.kind")
+    subject = "A language model" if not kind else f"A {kind.upper() if len(str(kind)) < 5 else kind} language model"
+    said = f"{subject} of {figures.short(parameters)} parameters" if parameters else subject
+    kept = part(part(data, "audit"), "kept")
+    learned = kept.get("train") or {}
+    said += ", trained from scratch"
+    if figures.is_number(learned.get("bytes")):
+        said += f" on {figures.size(learned['bytes'])} of text"
+    if seconds:
+        said += f" in {figures.duration(seconds)}"
+    return said + "."
+
+
+def numbers(data: dict) -> Markup | None:
+    """Up to five large figures."""
+    cells: list[tuple[str, str, str]] = []
+    found = find_score(part(data, "evaluation"), "bits_per_byte")
+    if found:
+        split, score = found
+        cells.append((figures.score(score), "bits per byte", f"{split} {figures.interval(score)}".replace(figures.DASH, "")))
+    if total_parameters(data):
+        cells.append((figures.short(total_parameters(data)), "parameters", ""))
+    if tokens_trained(data):
+        cells.append((figures.short(tokens_trained(data)), "tokens trained on", epochs(data)))
+    if training_seconds(data):
+        cells.append((figures.duration(training_seconds(data)), "of training", ""))
+    money = part(data, "cost").get("money")
+    if figures.is_number(money):
+        cells.append((f"{money:.2f}{figures.THIN}{part(data, 'cost').get('currency', '')}", "cost", ""))
+    if not cells:
+        return None
+    return tag("dl", [tag("div", tag("dt", name), tag("dd", tag("strong", value), tag("small", note) if note.strip() else None))
+                      for value, name, note in cells], class_="numbers")
+
+
+def epochs(data: dict) -> str:
+    """How often the training text was read, when both counts are known."""
+    unique = part(data, "tokenizer").get("train_tokens") or part(data, "cost").get("unique_tokens")
+    trained = tokens_trained(data)
+    return f"{trained / unique:.1f} epochs" if figures.is_number(unique) and unique and trained else ""
+
+
+def ladder(data: dict) -> Markup | None:
+    """The model on one scale with the floors: is this number good?"""
+    found = find_score(part(data, "evaluation"), "bits_per_byte")
+    steps = [floor for floor in floors_of(data) if floor["bits_per_byte"] is not None]
+    if not found or not steps:
+        return None
+    split, score = found
+    whole = max([step["bits_per_byte"] for step in steps] + [score["value"]]) * 1.02
+    rows = [(step["bits_per_byte"], step["name"], None, "floor") for step in steps]
+    rows.append((score["value"], "this model", score, "model"))
+    drawn = [tag("div", tag("span", name, class_="label"),
+                 charts.needle(value, whole, (its or {}).get("low"), (its or {}).get("high"), kind),
+                 tag("span", figures.score(value), class_="value"), class_=f"rung {kind}", role="listitem")
+             for value, name, its, kind in sorted(rows, key=lambda row: -row[0])]
+    best = min(steps, key=lambda step: step["bits_per_byte"])
+    return tag("figure", tag("div", drawn, role="list"),
+               tag("figcaption", f"Bits per byte on {'the ' + split + ' split' if split else 'held-out text'}: the shorter, the better. ",
+                   verdict(score, best)), class_="ladder")
+
+
+def verdict(score: dict, best: dict) -> str:
+    """The model against the best floor in words; inside the interval there is no difference to claim."""
+    value, floor = score["value"], best["bits_per_byte"]
+    low, high = score.get("low", value), score.get("high", value)
+    if low <= floor <= high:
+        return f"No difference from {best['name']} can be told."
+    apart = f"{abs(1 - value / floor) * 100:.1f}{figures.THIN}%"
+    if value < floor:
+        return f"The model needs {apart} fewer bits than {best['name']}, the best of its floors."
+    return f"The model needs {apart} more bits than {best['name']}: it has not caught up with counting."
+
+
+def voice(data: dict) -> Markup | None:
+    """The first sample, set large."""
+    samples = [sample for sample in data.get("samples") or [] if isinstance(sample, dict) and sample.get("text")]
+    if not samples:
+        return None
+    first = samples[0]
+    prompt = str(first.get("prompt") or "")
+    text = str(first["text"]).removeprefix(prompt)
+    shown = text if len(text) <= 420 else text[:420].rsplit(" ", 1)[0] + " …"
+    return tag("figure", tag("blockquote", tag("span", prompt, class_="prompt"), shown),
+               tag("figcaption", "What it writes; the words in colour were given to it." if prompt else "What it writes."),
+               class_="voice")
