@@ -45,7 +45,7 @@ def load(cls: type[C], path: Path | None = None, flags: Sequence[str] = (), *, v
 
     Raises RecipeError naming the key and its file and line, or its flag.
     """
-    tree, origins = _read_chain(path) if path else ({}, {})
+    tree, origins = _read_chain(cls, path) if path else ({}, {})
     for key, value in (values or {}).items():
         _merge(tree, {key: value}, origins, {}, "value given")
     for flag in flags:
@@ -60,7 +60,7 @@ def load(cls: type[C], path: Path | None = None, flags: Sequence[str] = (), *, v
         raise _locate(failure, origins) from None
 
 
-def _read_chain(path: Path) -> tuple[dict, dict[str, str]]:
+def _read_chain(cls: type[Config], path: Path) -> tuple[dict, dict[str, str]]:
     chain, seen = [], set()
     while path is not None:
         if path.resolve() in seen or len(chain) == MAX_BASES:
@@ -84,6 +84,8 @@ def _read_chain(path: Path) -> tuple[dict, dict[str, str]]:
     origins: dict[str, str] = {}
     for path, tree, lines in reversed(chain):
         _merge(merged, tree, origins, lines, str(path))
+        # What a base left unsaid is its default kind: a child that names another must drop this table too.
+        _default_kinds(cls, merged)
     return merged, origins
 
 
@@ -106,6 +108,11 @@ def _read_file(path: Path) -> tuple[dict, dict[str, int]]:
         )
     try:
         text = raw.decode("utf-8-sig")
+        # Deep nesting overflows the C stack when the parsed tree is freed, so it is refused before it is parsed.
+        if re.search(
+            rf"(?:[\w\"'-]+\s*\.\s*){{{MAX_DEPTH}}}|(?:\[\s*){{{MAX_DEPTH}}}|(?:\{{[^}}]{{0,99}}){{{MAX_DEPTH}}}", text
+        ):
+            raise RecursionError(f"nested more than {MAX_DEPTH} deep")
         tree = tomllib.loads(text)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise RecipeError(
@@ -113,26 +120,7 @@ def _read_file(path: Path) -> tuple[dict, dict[str, int]]:
             why="recipes are TOML, in UTF-8",
             fix='lines of the form  key = value  below  [section]; text in "quotes"',
         ) from None
-    if _depth(tree) > MAX_DEPTH:
-        raise RecipeError(
-            f"{path} nests tables {_depth(tree)} deep",
-            why="no setting lies that deep",
-            fix="idiolect show (lists every setting)",
-        )
     return tree, _lines_of_keys(text)
-
-
-def _depth(value: Any) -> int:
-    deepest, level = 0, [value]
-    while level:
-        deepest += 1
-        level = [
-            v
-            for item in level
-            if isinstance(item, (dict, list))
-            for v in (item.values() if isinstance(item, dict) else item)
-        ]
-    return deepest
 
 
 def _lines_of_keys(text: str) -> dict[str, int]:
@@ -283,10 +271,11 @@ def _unknown(cls: type[Config], key: str, origin: str, prefix: str = "") -> Reci
     near = near or difflib.get_close_matches(last, [k.rpartition(".")[2] for k in everything], 1, 0.6)
     near = [next((k for k in everything if k == n or k.endswith("." + n)), n) for n in near]
     where = f" ({origin})" if origin else ""
+    here = ", ".join(prefix + name for name in list(cls.model_fields)[:12])
     return RecipeError(
         f"there is no setting {key}{where}" + (f"; did you mean {near[0]}?" if near else ""),
         why="settings are checked so that a typing error never passes for a default",
-        fix=f"{near[0]}" if near else "idiolect show (lists every setting)",
+        fix=near[0] if near else f"{here} (idiolect show lists every setting)",
     )
 
 

@@ -2,7 +2,7 @@
 
     runs/
       prepared/<stage>-<fingerprint>/   shared by every run: corpus, tokenizer, shards, floors
-      <name>/                           one run: recipe, lineage, metrics, checkpoints, samples, scores, ...
+      <name>/                           one run: recipe, lineage, metrics, checkpoints, scores, ...
 
 The only module that knows this layout. "Valid" means that the manifest is there and verifies, never "the folder exists".
 """
@@ -65,7 +65,8 @@ def write_atomic(path: Path, data: bytes | str) -> None:
         os.replace(temporary, path)
         fsync_path(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise disk_error(error, path) from error
     except BaseException:
         temporary.unlink(missing_ok=True)

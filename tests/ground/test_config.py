@@ -1,0 +1,143 @@
+"""Recipes become configs: precedence, kinds, origins, and an error that names the key and where it stands."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import Field
+
+from idiolect.config import Config, Items, field, flatten, to_toml
+from idiolect.config_load import load
+from idiolect.errors import RecipeError
+
+
+class Gpt(Config):
+    kind: Literal["gpt"] = "gpt"
+    d_model: int = field(128, "width", gt=0, le=65536)
+    norm: Literal["rms", "layer"] = field("rms", "normalisation")
+
+
+class Lstm(Config):
+    kind: Literal["lstm"] = "lstm"
+    d_state: int = field(64, "width of the state", gt=0)
+
+
+class Train(Config):
+    steps: int = field(1000, "updates", gt=0)
+    lr_peak: float = field(1e-3, "highest learning rate", gt=0, lt=1)
+    budget_seconds: float | None = field(None, "time limit")
+    shuffle: bool = field(True, "mix the order")
+
+
+class Toy(Config):
+    name: str = field("run", "name of the run")
+    files: Items[str] = field((), "text files")
+    model: Annotated[Gpt | Lstm, Field(discriminator="kind")] = Gpt()
+    train: Train = Train()
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(name, text):
+        (tmp_path / name).write_text(text)
+        return tmp_path / name
+
+    return write
+
+
+def test_precedence_defaults_base_recipe_flags(write):
+    write("base.toml", "[train]\nsteps = 10\nlr_peak = 1e-2\nshuffle = false\n")
+    path = write("mine.toml", 'base = "base.toml"\n[train]\nsteps = 20\nlr_peak = 2e-2\n')
+    loaded = load(Toy, path, ["--train.steps=30"])
+    assert loaded.config.train == Train(steps=30, lr_peak=2e-2, shuffle=False)
+    assert loaded.origin("train.steps") == "--train.steps"
+    assert loaded.origin("train.lr_peak") == f"{path}, line 4"
+    assert loaded.origin("train.shuffle").endswith("base.toml, line 4")
+    assert loaded.origin("model.d_model") == "default"
+
+
+def test_another_kind_drops_the_parents_table(write):
+    write("base.toml", '[model]\nkind = "gpt"\nd_model = 96\n')
+    path = write("mine.toml", 'base = "base.toml"\n[model]\nkind = "lstm"\n')
+    assert load(Toy, path).config.model == Lstm()
+    assert load(Toy, write("a.toml", "[model]\nd_model = 96\n"), ["--model.kind=lstm"]).config.model == Lstm()
+    assert load(Toy, write("b.toml", "[model]\nd_model = 96\n")).config.model == Gpt(d_model=96)
+
+
+def test_flags_take_text_lists_and_none(write):
+    path = write("mine.toml", "[train]\nbudget_seconds = 5.0\n")
+    loaded = load(
+        Toy, path, ["--name=1e3", "--files=a.txt,b.txt", "--train.budget_seconds=none", "--train.lr_peak=3e-4"]
+    )
+    assert loaded.config.name == "1e3"
+    assert loaded.config.files == ("a.txt", "b.txt")
+    assert loaded.config.train.budget_seconds is None
+    assert loaded.config.train.lr_peak == 3e-4
+
+
+def test_the_written_recipe_reads_back_equal(tmp_path):
+    config = Toy(files=("a", "b"), model=Lstm(d_state=3), train=Train(lr_peak=3e-4))
+    (tmp_path / "out.toml").write_text(to_toml(config, header="a line"))
+    assert load(Toy, tmp_path / "out.toml").config == config
+
+
+@pytest.mark.parametrize(
+    "text, key, hint",
+    [
+        ("[train]\nstepz = 3\n", "train.stepz", "train.steps"),
+        ("[trian]\nsteps = 3\n", "trian", "train"),
+        ("[train]\nsteps = 1.5\n", "train.steps", "1000"),
+        ("[train]\nsteps = 1e3\n", "train.steps", "1000"),
+        ("[train]\nsteps = true\n", "train.steps", "1000"),
+        ("[train]\nsteps = -1\n", "train.steps", "1000"),
+        ("[train]\nlr_peak = nan\n", "train.lr_peak", "0.001"),
+        ('[train]\nlr_peak = "3e-4"\n', "train.lr_peak", "0.001"),
+        ('[model]\nnorm = "rsm"\n', "model.norm", "rms"),
+        ('[model]\nkind = "gtp"\n', "model.kind", "gpt"),
+        ('[model]\nkind = "lstm"\nd_model = 8\n', "model.d_model", "model.d_state"),
+        ("train = 3\n", "train", ""),
+        ("files = [1]\n", "files", ""),
+        ("model = [1]\n", "model", ""),
+    ],
+)
+def test_errors_name_key_file_line_and_a_fix(write, text, key, hint):
+    path = write("mine.toml", text)
+    with pytest.raises(RecipeError) as caught:
+        load(Toy, path)
+    error = caught.value
+    assert key in error.what and "mine.toml, line" in error.what
+    assert hint in error.what + error.fix
+    assert "\n" not in error.what
+
+
+@pytest.mark.parametrize("flag", ["--train.stepz=3", "--steps=3", "--train.steps", "--train.steps=many", "--train=3"])
+def test_a_bad_flag_is_named(flag):
+    with pytest.raises(RecipeError, match="--|train"):
+        load(Toy, None, [flag])
+
+
+def test_a_chain_of_bases_that_turns_back_is_refused(write):
+    write("a.toml", 'base = "b.toml"\n')
+    path = write("b.toml", 'base = "a.toml"\n')
+    with pytest.raises(RecipeError, match="leads back to itself"):
+        load(Toy, path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe\x00", b"x = [" + b"[" * 100_000, b"a.b." * 50_000 + b"c = 1", b"x = 1\nx = 2"]
+)
+def test_hostile_files_are_one_clear_error(tmp_path, content):
+    (tmp_path / "bad.toml").write_bytes(content)
+    with pytest.raises(RecipeError):
+        load(Toy, tmp_path / "bad.toml")
+
+
+def test_a_missing_recipe_suggests_its_neighbour(write):
+    path: Path = write("shakespeare.toml", "")
+    with pytest.raises(RecipeError) as caught:
+        load(Toy, path.with_name("shakespear.toml"))
+    assert "shakespeare.toml" in caught.value.fix
+
+
+def test_flatten_lists_every_setting():
+    assert flatten(Toy())["model.d_model"] == 128
