@@ -1,4 +1,5 @@
 """Numbers as people read them: 3.2 M, 5.9 MB, 4 min 38 s, 2.053 ± 0.012; what is unknown is a dash."""
+
 from __future__ import annotations
 
 import math

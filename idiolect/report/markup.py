@@ -3,6 +3,7 @@
 `tag("p", text)` escapes `text`; only another `Markup` passes through as it is. A section therefore can't forget to
 escape: the mistake would need a deliberate `Markup(...)`, and those are few enough to read.
 """
+
 from __future__ import annotations
 
 import html
@@ -12,7 +13,7 @@ import re
 VOID = frozenset({"meta", "br", "hr", "col", "link"})
 # Attributes that run or load something have no place on this page, whatever their value.
 FORBIDDEN = re.compile(r"^(on.*|src|srcset|action|formaction|srcdoc|xlink:href)$", re.IGNORECASE)
-# C0/C1 controls, bidirectional overrides and lone surrogates: they'd be dropped, reorder the page, or break the encoding.
+# C0/C1 controls, bidirectional overrides and lone surrogates: they'd vanish, reorder the page, or break UTF-8.
 UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -24,6 +25,7 @@ class Markup(str):
 
 def visible(text: str) -> str:
     """The text with unprintable characters written as `\\x1b`-style escapes, so that nothing hides in a sample."""
+
     def spell(match: re.Match) -> str:
         code = ord(match.group())
         return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
@@ -49,7 +51,7 @@ def join(*parts: object) -> Markup:
 
 
 def tag(name: str, /, *children: object, **attributes: object) -> Markup:
-    """One element. `class_` is spelt with the underscore, `aria_label` becomes aria-label; None leaves an attribute out."""
+    """One element. `class_` loses its underscore, `aria_label` becomes aria-label; None leaves an attribute out."""
     written = []
     for key, value in attributes.items():
         key = key.rstrip("_").replace("_", "-")

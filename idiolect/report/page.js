@@ -62,8 +62,9 @@
       const last = data[name][unit].findLast((y) => y !== null);
       return last === undefined ? [] : [{ y: last, text: label, color }];
     });
+    // A narrow window has no margin to spare: a legend names the two curves there.
     const named = visible.map((floor) => ({ y: floor[unit], text: escaped(floor.name) + " " + floor[unit].toFixed(2), color: colours.floor }))
-      .concat(ends).sort((a, b) => b.y - a.y);
+      .concat(wide ? ends : []).sort((a, b) => b.y - a.y);
     const height = wide ? 440 : 360, perPixel = range ? (range[1] - range[0]) / (height - 56) : 1;
     let above = Infinity;
     const annotations = named.map((label) => {
@@ -76,6 +77,7 @@
       line: { color: colours.floor, width: 1.2, dash: "4px,4px" }, layer: "below" }));
     const drawn = layout(colours, height, data.axes[axis], data.units[unit], { annotations, shapes });
     if (wide) drawn.margin.r = 8 + 7.2 * Math.max(0, ...named.map((label) => Math.min(label.text.length, 26)));
+    else Object.assign(drawn, { showlegend: true, legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" } });
     if (range) drawn.yaxis.range = range;
     if (printing) drawn.width = 620;
     Plotly.react(place, traces, drawn, options);

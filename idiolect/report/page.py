@@ -1,8 +1,10 @@
 """A run's data -> one HTML file that needs nothing else: no network, no server, no other file.
 
-Start at `write`. The page holds its style, its drawing code (plotly's, from its wheel) and its data; the content-security
-policy lets exactly those two scripts run, named by their hashes, so that text which somehow became a script still couldn't.
+Start at `write`. The page holds its style, its drawing code (plotly's, from its wheel) and its data. The
+content-security policy lets exactly those two scripts run, named by their hashes, so that text which somehow became a
+script still couldn't.
 """
+
 from __future__ import annotations
 
 import base64
@@ -14,21 +16,58 @@ from pathlib import Path
 from idiolect import rundir
 from idiolect.errors import DataError, MissingExtra
 from idiolect.report.markup import Markup, data_block, join, tag
-from idiolect.report.sections import corpus, cost, curves, finetune, headline, lineage, model, samples, scores, tokenizer
+from idiolect.report.sections import (
+    corpus,
+    cost,
+    curves,
+    finetune,
+    headline,
+    lineage,
+    model,
+    samples,
+    scores,
+    tokenizer,
+)
 
-SECTIONS = (("corpus", "Corpus", corpus), ("tokenizer", "Tokenizer", tokenizer), ("model", "Model", model),
-            ("training", "Training", curves), ("scores", "Scores", scores), ("finetuning", "Fine-tuning", finetune),
-            ("samples", "Samples", samples), ("cost", "Cost", cost), ("lineage", "Lineage", lineage))
-PARTS = frozenset({"name", "recipe", "audit", "tokenizer", "model", "metrics", "floors", "evaluation", "samples",
-                   "finetune", "lineage", "cost", "plan"})
+SECTIONS = (
+    ("corpus", "Corpus", corpus),
+    ("tokenizer", "Tokenizer", tokenizer),
+    ("model", "Model", model),
+    ("training", "Training", curves),
+    ("scores", "Scores", scores),
+    ("finetuning", "Fine-tuning", finetune),
+    ("samples", "Samples", samples),
+    ("cost", "Cost", cost),
+    ("lineage", "Lineage", lineage),
+)
+PARTS = frozenset(
+    {
+        "name",
+        "recipe",
+        "audit",
+        "tokenizer",
+        "model",
+        "metrics",
+        "floors",
+        "evaluation",
+        "samples",
+        "finetune",
+        "lineage",
+        "cost",
+        "plan",
+    }
+)
 
 
 def write(data: dict, out: Path) -> Path:
-    """Write the report of one run to `out` and return it; any part of `data` may be missing and is then shown as absent."""
+    """Write one run's report to `out` and return that; any part of `data` may be missing and is shown as absent."""
     unknown = sorted(set(data) - PARTS)
     if unknown:
-        raise DataError(f"the report has no place for {', '.join(unknown)}", why="what isn't shown would be lost silently",
-                        fix=f"use only: {', '.join(sorted(PARTS))}")
+        raise DataError(
+            f"the report has no place for {', '.join(unknown)}",
+            why="what isn't shown would be lost silently",
+            fix=f"use only: {', '.join(sorted(PARTS))}",
+        )
     rundir.write_atomic(Path(out), render(data))
     return Path(out)
 
@@ -37,20 +76,27 @@ def render(data: dict) -> str:
     """The whole page as text."""
     drawn = bool(data.get("metrics"))
     scripts = [plotly_source(), own("page.js")] if drawn else []
-    head = join(tag("meta", charset="utf-8"),
-                tag("meta", http_equiv="Content-Security-Policy", content=policy(scripts)),
-                tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-                tag("meta", name="referrer", content="no-referrer"),
-                tag("meta", name="color-scheme", content="light dark"),
-                tag("title", f"{data.get('name') or 'run'} · Idiolect"),
-                tag("style", Markup(own("style.css"))))
-    contents = tag("nav", [tag("a", title, href=f"#{identity}") for identity, title, _ in SECTIONS],
-                   aria_label="Sections")
-    body = join(tag("a", "Skip to the sections", href="#sections", class_="skip"), headline.section(data), contents,
-                tag("main", [room.section(data) for _, _, room in SECTIONS], id="sections"),
-                tag("footer", "Written by Idiolect. This file is complete: it loads nothing and sends nothing."),
-                data_block("curves", curves.curve_data(data)) if drawn else None,
-                [tag("script", Markup(script)) for script in scripts])
+    head = join(
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy(scripts)),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="referrer", content="no-referrer"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", f"{data.get('name') or 'run'} · Idiolect"),
+        tag("style", Markup(own("style.css"))),
+    )
+    contents = tag(
+        "nav", [tag("a", title, href=f"#{identity}") for identity, title, _ in SECTIONS], aria_label="Sections"
+    )
+    body = join(
+        tag("a", "Skip to the sections", href="#sections", class_="skip"),
+        headline.section(data),
+        contents,
+        tag("main", [room.section(data) for _, _, room in SECTIONS], id="sections"),
+        tag("footer", "Written by Idiolect. This file is complete: it loads nothing and sends nothing."),
+        data_block("curves", curves.curve_data(data)) if drawn else None,
+        [tag("script", Markup(script)) for script in scripts],
+    )
     return "<!doctype html>\n" + tag("html", tag("head", head), tag("body", body), lang="en")
 
 
@@ -59,10 +105,13 @@ def policy(scripts: list[str]) -> str:
 
     Styles may stand inline because plotly writes its own rules and sets style attributes on what it draws.
     """
-    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
-                      for script in scripts)
-    return ("default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'unsafe-inline'; img-src data: blob:; "
-            f"script-src {hashes or chr(39) + 'none' + chr(39)}")
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts
+    )
+    return (
+        "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'unsafe-inline'; img-src data: blob:; "
+        f"script-src {hashes or chr(39) + 'none' + chr(39)}"
+    )
 
 
 @cache

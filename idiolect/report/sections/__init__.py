@@ -1,8 +1,9 @@
-"""The page's sections, in the order of the journey; each is `section(data) -> Markup`, and says so when its part is absent.
+"""The page's sections in the order of the journey: each is `section(data) -> Markup`, and says when its part is absent.
 
 `SECTIONS` is the table of contents. What several sections share stands here: the frame, tables, and how a score,
 a floor or a list of settings is found in the run's data.
 """
+
 from __future__ import annotations
 
 import re
@@ -23,8 +24,9 @@ def part(data: dict, key: str) -> dict:
 def frame(identity: str, title: str, gloss: str, *content: object) -> Markup:
     """One section: its title and gloss in the margin, its content beside them."""
     heading = tag("header", tag("h2", title, id=f"{identity}-title"), tag("p", gloss, class_="gloss"))
-    return tag("section", heading, tag("div", *content, class_="content"), id=identity,
-               aria_labelledby=f"{identity}-title")
+    return tag(
+        "section", heading, tag("div", *content, class_="content"), id=identity, aria_labelledby=f"{identity}-title"
+    )
 
 
 def absent(what: str, command: str | None = None) -> Markup:
@@ -33,19 +35,43 @@ def absent(what: str, command: str | None = None) -> Markup:
     return tag("p", what, advice, ".", class_="absent")
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[object]], numeric: Sequence[int] = (),
-          caption: str | None = None, foot: Sequence[object] | None = None) -> Markup:
+def table(
+    head: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    numeric: Sequence[int] = (),
+    caption: str | None = None,
+    foot: Sequence[object] | None = None,
+) -> Markup:
     """A table that scrolls sideways in a narrow window; `numeric` lists the columns set flush right."""
-    def line(cells: Sequence[object], kind: str = "td") -> Markup:
-        return tag("tr", [tag("th" if kind == "th" or index == 0 else "td", cell,
-                              class_="number" if index in numeric else None,
-                              scope="col" if kind == "th" else "row" if index == 0 else None)
-                          for index, cell in enumerate(cells)])
 
-    return tag("div", tag("table", tag("caption", caption) if caption else None,
-                          tag("thead", line(head, "th")), tag("tbody", [line(row) for row in rows]),
-                          tag("tfoot", line(foot)) if foot else None), class_="scroll", tabindex="0", role="group",
-               aria_label=caption or "table: " + ", ".join(head))
+    def line(cells: Sequence[object], kind: str = "td") -> Markup:
+        return tag(
+            "tr",
+            [
+                tag(
+                    "th" if kind == "th" or index == 0 else "td",
+                    cell,
+                    class_="number" if index in numeric else None,
+                    scope="col" if kind == "th" else "row" if index == 0 else None,
+                )
+                for index, cell in enumerate(cells)
+            ],
+        )
+
+    return tag(
+        "div",
+        tag(
+            "table",
+            tag("caption", caption) if caption else None,
+            tag("thead", line(head, "th")),
+            tag("tbody", [line(row) for row in rows]),
+            tag("tfoot", line(foot)) if foot else None,
+        ),
+        class_="scroll",
+        tabindex="0",
+        role="group",
+        aria_label=caption or "table: " + ", ".join(head),
+    )
 
 
 def facts(pairs: Sequence[tuple[str, object]]) -> Markup:
@@ -98,12 +124,20 @@ def floors_of(data: dict) -> list[dict]:
             bits, nats, label = number_of(value), None, key
         if bits is not None or nats is not None:
             found.append({"name": plain(str(label)), "bits_per_byte": bits, "nats": nats})
-    return sorted(found, key=lambda floor: -(floor["bits_per_byte"] if floor["bits_per_byte"] is not None
-                                             else floor["nats"]))
+    return sorted(
+        found, key=lambda floor: -(floor["bits_per_byte"] if floor["bits_per_byte"] is not None else floor["nats"])
+    )
 
 
-WRITTEN = {"mlp": "MLP", "tf_idf": "TF-IDF", "tfidf": "TF-IDF", "macro_f1": "macro-F1", "f1": "F1", "bpe": "BPE",
-           "lm_head": "head"}
+WRITTEN = {
+    "mlp": "MLP",
+    "tf_idf": "TF-IDF",
+    "tfidf": "TF-IDF",
+    "macro_f1": "macro-F1",
+    "f1": "F1",
+    "bpe": "BPE",
+    "lm_head": "head",
+}
 
 
 def plain(name: str) -> str:

@@ -1,4 +1,5 @@
 """The corpus: what was read, what was dropped and why (with samples), what was kept, under which licences."""
+
 from __future__ import annotations
 
 from idiolect.report import charts, figures
@@ -23,16 +24,28 @@ def funnel(audit: dict) -> Markup:
     read, kept, dropped = part(audit, "read"), part(audit, "kept"), part(audit, "dropped")
     whole = read.get("documents") or sum(row.get("documents", 0) for row in [*kept.values(), *dropped.values()])
     rows = [("read", read, "read")]
-    rows += [(f"dropped: {plain(reason)}", row, "dropped")
-             for reason, row in sorted(dropped.items(), key=lambda item: -item[1].get("documents", 0))]
+    rows += [
+        (f"dropped: {plain(reason)}", row, "dropped")
+        for reason, row in sorted(dropped.items(), key=lambda item: -item[1].get("documents", 0))
+    ]
     rows += [(f"kept: {plain(split)}", row, "kept") for split, row in kept.items()]
-    lines = [[tag("span", name, class_=kind), charts.bar(row.get("documents") or 0, whole, kind),
-              figures.count(row.get("documents")), figures.size(row.get("bytes")),
-              figures.share(row.get("documents"), whole)]
-             for name, row, kind in rows]
+    lines = [
+        [
+            tag("span", name, class_=kind),
+            charts.bar(row.get("documents") or 0, whole, kind),
+            figures.count(row.get("documents")),
+            figures.size(row.get("bytes")),
+            figures.share(row.get("documents"), whole),
+        ]
+        for name, row, kind in rows
+    ]
     files = f" in {figures.count(read['files'])} files" if figures.is_number(read.get("files")) else ""
-    return table(["outcome", "", "documents", "size", "share"], lines, numeric=(2, 3, 4),
-                 caption=f"{figures.count(read.get('documents'))} documents read{files}")
+    return table(
+        ["outcome", "", "documents", "size", "share"],
+        lines,
+        numeric=(2, 3, 4),
+        caption=f"{figures.count(read.get('documents'))} documents read{files}",
+    )
 
 
 def drops(audit: dict) -> Markup | None:
@@ -41,10 +54,13 @@ def drops(audit: dict) -> Markup | None:
     for reason, row in part(audit, "dropped").items():
         samples = (row.get("samples") or [])[:MOST_SAMPLES]
         if samples:
-            quoted = [tag("blockquote", clip(sample.get("text", "")), tag("cite", sample.get("source", "")))
-                      for sample in samples]
-            folds.append(fold(f"Dropped as {plain(reason)}: {len(samples)} of {figures.count(row.get('documents'))}",
-                              quoted))
+            quoted = [
+                tag("blockquote", clip(sample.get("text", "")), tag("cite", sample.get("source", "")))
+                for sample in samples
+            ]
+            folds.append(
+                fold(f"Dropped as {plain(reason)}: {len(samples)} of {figures.count(row.get('documents'))}", quoted)
+            )
     return tag("div", tag("h3", "What was dropped"), folds, class_="folds") if folds else None
 
 
@@ -60,15 +76,30 @@ def sources(audit: dict) -> Markup | None:
     if not rows:
         return None
     whole = sum(row.get("bytes") or 0 for row in rows)
-    lines = [[row.get("source", ""), row.get("licence") or "not stated", figures.count(row.get("documents")),
-              figures.size(row.get("bytes")), figures.share(row.get("bytes"), whole)] for row in rows[:MOST_ROWS]]
+    lines = [
+        [
+            row.get("source", ""),
+            row.get("licence") or "not stated",
+            figures.count(row.get("documents")),
+            figures.size(row.get("bytes")),
+            figures.share(row.get("bytes"), whole),
+        ]
+        for row in rows[:MOST_ROWS]
+    ]
     if len(rows) > MOST_ROWS:
         rest = rows[MOST_ROWS:]
-        lines.append([f"and {len(rest)} more", "", figures.count(sum(row.get("documents") or 0 for row in rest)),
-                      figures.size(sum(row.get("bytes") or 0 for row in rest)),
-                      figures.share(sum(row.get("bytes") or 0 for row in rest), whole)])
-    return table(["source", "licence", "documents", "size", "share"], lines, numeric=(2, 3, 4),
-                 caption="Sources and licences")
+        lines.append(
+            [
+                f"and {len(rest)} more",
+                "",
+                figures.count(sum(row.get("documents") or 0 for row in rest)),
+                figures.size(sum(row.get("bytes") or 0 for row in rest)),
+                figures.share(sum(row.get("bytes") or 0 for row in rest), whole),
+            ]
+        )
+    return table(
+        ["source", "licence", "documents", "size", "share"], lines, numeric=(2, 3, 4), caption="Sources and licences"
+    )
 
 
 def lengths(audit: dict) -> Markup | None:
@@ -78,11 +109,18 @@ def lengths(audit: dict) -> Markup | None:
         values = list(values.items())
     if values and isinstance(values[0], dict):
         edges = ("from", "low", "from_bytes", "up_to", "up_to_bytes", "high", "bytes")
-        bins = [(figures.short(next((row[key] for key in edges if figures.is_number(row.get(key))), None)),
-                 row.get("documents", row.get("count", row.get("n", 0)))) for row in values]
+        bins = [
+            (
+                figures.short(next((row[key] for key in edges if figures.is_number(row.get(key))), None)),
+                row.get("documents", row.get("count", row.get("n", 0))),
+            )
+            for row in values
+        ]
     elif values and isinstance(values[0], (list, tuple)):
-        bins = [(figures.short(float(edge)) if str(edge).replace(".", "", 1).isdigit() else str(edge), number)
-                for edge, number in values]
+        bins = [
+            (figures.short(float(edge)) if str(edge).replace(".", "", 1).isdigit() else str(edge), number)
+            for edge, number in values
+        ]
     else:
         bins = charts.log_bins(values)
     title = "Documents by length in bytes"

@@ -1,4 +1,5 @@
 """Time, memory and cost: what the run used, and what the plan had said it would."""
+
 from __future__ import annotations
 
 from idiolect.report import charts, figures
@@ -22,14 +23,17 @@ def totals(data: dict) -> list[tuple[str, str]]:
     cost, pairs = part(data, "cost"), []
     lines = [line for line in data.get("metrics") or [] if isinstance(line, dict)]
     memory = cost.get("peak_memory_bytes") or max(
-        (line["memory_bytes"] for line in lines if figures.is_number(line.get("memory_bytes"))), default=None)
+        (line["memory_bytes"] for line in lines if figures.is_number(line.get("memory_bytes"))), default=None
+    )
     speeds = sorted(line["tokens_per_second"] for line in lines if figures.is_number(line.get("tokens_per_second")))
-    for name, value in (("training", figures.duration(training_seconds(data))),
-                        ("whole journey", figures.duration(cost.get("total_seconds"))),
-                        ("peak memory", figures.size(memory)),
-                        ("median speed", figures.short(speeds[len(speeds) // 2]) + " tokens/s" if speeds else figures.DASH),
-                        ("operations", figures.short(operations(data), "FLOP")),
-                        ("energy", figures.short(cost.get("energy_wh"), "Wh"))):
+    for name, value in (
+        ("training", figures.duration(training_seconds(data))),
+        ("whole journey", figures.duration(cost.get("total_seconds"))),
+        ("peak memory", figures.size(memory)),
+        ("median speed", figures.short(speeds[len(speeds) // 2]) + " tokens/s" if speeds else figures.DASH),
+        ("operations", figures.short(operations(data), "FLOP")),
+        ("energy", figures.short(cost.get("energy_wh"), "Wh")),
+    ):
         if value != figures.DASH:
             pairs.append((name, value))
     if figures.is_number(cost.get("money")):
@@ -54,9 +58,20 @@ def stage_times(cost: dict) -> Markup | None:
     if not stages:
         return None
     whole = sum(stages.values())
-    return table(["stage", "", "time", "share"], [
-        [plain(name), charts.bar(value, max(stages.values()), "kept"), figures.duration(value), figures.share(value, whole)]
-        for name, value in stages.items()], numeric=(2, 3), caption="Where the time went")
+    return table(
+        ["stage", "", "time", "share"],
+        [
+            [
+                plain(name),
+                charts.bar(value, max(stages.values()), "kept"),
+                figures.duration(value),
+                figures.share(value, whole),
+            ]
+            for name, value in stages.items()
+        ],
+        numeric=(2, 3),
+        caption="Where the time went",
+    )
 
 
 def predictions(data: dict) -> Markup | None:
@@ -65,11 +80,14 @@ def predictions(data: dict) -> Markup | None:
     predicted = part(plan, "predicted") or plan
     lines = data.get("metrics") or []
     memory = cost.get("peak_memory_bytes") or max(
-        (line["memory_bytes"] for line in lines if figures.is_number(line.get("memory_bytes"))), default=None)
+        (line["memory_bytes"] for line in lines if figures.is_number(line.get("memory_bytes"))), default=None
+    )
     rows = []
-    for name, key, happened, show in (("training time", "seconds", training_seconds(data), figures.duration),
-                                      ("peak memory", "memory_bytes", memory, figures.size),
-                                      ("tokens", "tokens", tokens_trained(data), figures.short)):
+    for name, key, happened, show in (
+        ("training time", "seconds", training_seconds(data), figures.duration),
+        ("peak memory", "memory_bytes", memory, figures.size),
+        ("tokens", "tokens", tokens_trained(data), figures.short),
+    ):
         said = number_of(predicted.get(key))
         if said and figures.is_number(happened):
             rows.append([name, show(said), show(happened), f"{100 * (happened / said - 1):+.1f}{figures.THIN}%"])
@@ -77,6 +95,10 @@ def predictions(data: dict) -> Markup | None:
     shown = tag("pre", "\n".join(map(str, arithmetic))) if isinstance(arithmetic, list) and arithmetic else None
     if not rows and not shown:
         return None
-    return tag("div", table(["quantity", "planned", "measured", "miss"], rows, numeric=(1, 2, 3), caption="The plan, checked")
-               if rows else None, tag("div", tag("details", tag("summary", "The plan's arithmetic"), shown),
-                                      class_="folds") if shown else None)
+    return tag(
+        "div",
+        table(["quantity", "planned", "measured", "miss"], rows, numeric=(1, 2, 3), caption="The plan, checked")
+        if rows
+        else None,
+        tag("div", tag("details", tag("summary", "The plan's arithmetic"), shown), class_="folds") if shown else None,
+    )

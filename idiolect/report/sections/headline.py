@@ -1,4 +1,5 @@
 """The first screen: what was trained, how good it is beside its floors, and how it sounds."""
+
 from __future__ import annotations
 
 from idiolect.report import charts, figures
@@ -8,8 +9,17 @@ from idiolect.report.sections import find_score, floors_of, part
 
 def section(data: dict) -> Markup:
     """Name, one sentence, the few numbers that matter, the ladder of floors, and one sample."""
-    return tag("header", tag("p", eyebrow(data), class_="eyebrow"), tag("h1", data.get("name") or "A run without a name"),
-               tag("p", sentence(data), class_="lede"), numbers(data), ladder(data), voice(data), class_="hero", id="top")
+    return tag(
+        "header",
+        tag("p", eyebrow(data), class_="eyebrow"),
+        tag("h1", data.get("name") or "A run without a name"),
+        tag("p", sentence(data), class_="lede"),
+        numbers(data),
+        ladder(data),
+        voice(data),
+        class_="hero",
+        id="top",
+    )
 
 
 def eyebrow(data: dict) -> str:
@@ -51,6 +61,8 @@ def sentence(data: dict) -> str:
     said = f"{subject} of {figures.short(parameters)} parameters" if parameters else subject
     kept = part(part(data, "audit"), "kept")
     learned = kept.get("train") or {}
+    if not (parameters or seconds or kept):
+        return "This run has recorded nothing yet."
     said += ", trained from scratch"
     if figures.is_number(learned.get("bytes")):
         said += f" on {figures.size(learned['bytes'])} of text"
@@ -65,7 +77,9 @@ def numbers(data: dict) -> Markup | None:
     found = find_score(part(data, "evaluation"), "bits_per_byte")
     if found:
         split, score = found
-        cells.append((figures.score(score), "bits per byte", f"{split} {figures.interval(score)}".replace(figures.DASH, "")))
+        cells.append(
+            (figures.score(score), "bits per byte", f"{split} {figures.interval(score)}".replace(figures.DASH, ""))
+        )
     if total_parameters(data):
         cells.append((figures.short(total_parameters(data)), "parameters", ""))
     if tokens_trained(data):
@@ -77,8 +91,14 @@ def numbers(data: dict) -> Markup | None:
         cells.append((f"{money:.2f}{figures.THIN}{part(data, 'cost').get('currency', '')}", "cost", ""))
     if not cells:
         return None
-    return tag("dl", [tag("div", tag("dt", name), tag("dd", tag("strong", value), tag("small", note) if note.strip() else None))
-                      for value, name, note in cells], class_="numbers")
+    return tag(
+        "dl",
+        [
+            tag("div", tag("dt", name), tag("dd", tag("strong", value), tag("small", note) if note.strip() else None))
+            for value, name, note in cells
+        ],
+        class_="numbers",
+    )
 
 
 def epochs(data: dict) -> str:
@@ -98,14 +118,28 @@ def ladder(data: dict) -> Markup | None:
     whole = max([step["bits_per_byte"] for step in steps] + [score["value"]]) * 1.02
     rows = [(step["bits_per_byte"], step["name"], None, "floor") for step in steps]
     rows.append((score["value"], "this model", score, "model"))
-    drawn = [tag("div", tag("span", name, class_="label"),
-                 charts.needle(value, whole, (its or {}).get("low"), (its or {}).get("high"), kind),
-                 tag("span", figures.score(value), class_="value"), class_=f"rung {kind}", role="listitem")
-             for value, name, its, kind in sorted(rows, key=lambda row: -row[0])]
+    drawn = [
+        tag(
+            "div",
+            tag("span", name, class_="label"),
+            charts.needle(value, whole, (its or {}).get("low"), (its or {}).get("high"), kind),
+            tag("span", figures.score(value), class_="value"),
+            class_=f"rung {kind}",
+            role="listitem",
+        )
+        for value, name, its, kind in sorted(rows, key=lambda row: -row[0])
+    ]
     best = min(steps, key=lambda step: step["bits_per_byte"])
-    return tag("figure", tag("div", drawn, role="list"),
-               tag("figcaption", f"Bits per byte on {'the ' + split + ' split' if split else 'held-out text'}: the shorter, the better. ",
-                   verdict(score, best)), class_="ladder")
+    return tag(
+        "figure",
+        tag("div", drawn, role="list"),
+        tag(
+            "figcaption",
+            f"Bits per byte on {'the ' + split + ' split' if split else 'held-out text'}: the shorter, the better. ",
+            verdict(score, best),
+        ),
+        class_="ladder",
+    )
 
 
 def verdict(score: dict, best: dict) -> str:
@@ -129,6 +163,9 @@ def voice(data: dict) -> Markup | None:
     prompt = str(first.get("prompt") or "")
     text = str(first["text"]).removeprefix(prompt)
     shown = text if len(text) <= 420 else text[:420].rsplit(" ", 1)[0] + " …"
-    return tag("figure", tag("blockquote", tag("span", prompt, class_="prompt"), shown),
-               tag("figcaption", "What it writes; the words in colour were given to it." if prompt else "What it writes."),
-               class_="voice")
+    return tag(
+        "figure",
+        tag("blockquote", tag("span", prompt, class_="prompt"), shown),
+        tag("figcaption", "What it writes; the words in colour were given to it." if prompt else "What it writes."),
+        class_="voice",
+    )

@@ -1,4 +1,5 @@
 """The model: its parameters by part, its arithmetic per token, and the settings it was built with."""
+
 from __future__ import annotations
 
 from idiolect.report import charts, figures
@@ -30,10 +31,17 @@ def parameters(counted: dict) -> Markup | None:
     if not total:
         return None
     top = max([value for _, value in rows], default=total)
-    lines = [[plain(name), charts.bar(value, top, "kept"), figures.count(value), figures.share(value, total)]
-             for name, value in rows]
-    return table(["part", "", "parameters", "share"], lines, numeric=(2, 3), caption="Parameters by part",
-                 foot=["all", "", figures.count(total), ""])
+    lines = [
+        [plain(name), charts.bar(value, top, "kept"), figures.count(value), figures.share(value, total)]
+        for name, value in rows
+    ]
+    return table(
+        ["part", "", "parameters", "share"],
+        lines,
+        numeric=(2, 3),
+        caption="Parameters by part",
+        foot=["all", "", figures.count(total), ""],
+    )
 
 
 def operations(counted: dict) -> Markup | None:
@@ -41,8 +49,12 @@ def operations(counted: dict) -> Markup | None:
     rows = [(name, value) for name, value in counted.items() if figures.is_number(value)]
     if not rows:
         return None
-    return table(["for one token", "FLOPs"], [[plain(name), figures.short(value)] for name, value in rows], numeric=(1,),
-                 caption="Arithmetic (one multiply-add is two)")
+    return table(
+        ["for one token", "FLOPs"],
+        [[plain(name), figures.short(value)] for name, value in rows],
+        numeric=(1,),
+        caption="Arithmetic (one multiply-add is two)",
+    )
 
 
 def settings(recipe: dict) -> Markup | None:
@@ -51,7 +63,15 @@ def settings(recipe: dict) -> Markup | None:
         return None
     own = {key: value for key, value in recipe.items() if key.startswith("model.")}
     rest = {key: value for key, value in recipe.items() if key not in own}
-    rows = [fold(f"{len(chosen)} settings {where}", table(["key", "value"], [
-        [tag("code", key), tag("code", figures.setting(value))] for key, value in chosen.items()]))
-        for chosen, where in ((own, "of the model"), (rest, "of everything else")) if chosen]
+    rows = [
+        fold(
+            f"{len(chosen)} settings {where}",
+            table(
+                ["key", "value"],
+                [[tag("code", key), tag("code", figures.setting(value))] for key, value in chosen.items()],
+            ),
+        )
+        for chosen, where in ((own, "of the model"), (rest, "of everything else"))
+        if chosen
+    ]
     return tag("div", tag("h3", "Settings"), rows, class_="folds")

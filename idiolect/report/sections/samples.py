@@ -1,4 +1,5 @@
 """Samples: what the trained model writes, unedited."""
+
 from __future__ import annotations
 
 from idiolect.report.markup import Markup, tag
@@ -17,9 +18,9 @@ def section(data: dict) -> Markup:
     for sample in rows[:MOST]:
         prompt = str(sample.get("prompt") or "")
         text = str(sample.get("text") or "").removeprefix(prompt)
-        note = " · ".join(f"{key} {sample[key]}" for key in ("temperature", "top_p", "seed", "step")
-                          if sample.get(key) is not None)
-        shown.append(tag("blockquote", tag("span", prompt, class_="prompt"), text,
-                         tag("cite", note) if note else None))
+        note = " · ".join(
+            f"{key} {sample[key]}" for key in ("temperature", "top_p", "seed", "step") if sample.get(key) is not None
+        )
+        shown.append(tag("blockquote", tag("span", prompt, class_="prompt"), text, tag("cite", note) if note else None))
     more = tag("p", f"and {len(rows) - MOST} more in the run directory", class_="note") if len(rows) > MOST else None
     return frame("samples", "Samples", GLOSS, tag("div", shown, class_="samples"), more)

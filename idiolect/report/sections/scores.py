@@ -1,11 +1,12 @@
 """Every score with its 95 % interval and the number of things it was measured on."""
+
 from __future__ import annotations
 
 from idiolect.report import figures
 from idiolect.report.markup import Markup, tag
 from idiolect.report.sections import absent, floors_of, frame, part, plain, scores_in, table
 
-GLOSS = "Measured on text the model never trained on. An interval that spans zero difference is no difference."
+GLOSS = "Measured on text the model never trained on, each with the interval that holds the true value 95 times in 100."
 
 
 def section(data: dict) -> Markup:
@@ -13,16 +14,33 @@ def section(data: dict) -> Markup:
     found = list(scores_in(part(data, "evaluation")))
     if not found:
         return frame("scores", "Scores", GLOSS, absent("This run was not evaluated", "idiolect evaluate"))
-    return frame("scores", "Scores", GLOSS, score_table(found, "Scores"), floors(data), tag(
-        "p", "Bits per byte can be compared between tokenizers; nats per token and perplexity can't, "
-             "since each tokenizer cuts the text into other pieces.", class_="note"))
+    return frame(
+        "scores",
+        "Scores",
+        GLOSS,
+        score_table(found, "Scores"),
+        floors(data),
+        tag(
+            "p",
+            "Bits per byte can be compared between tokenizers; nats per token and perplexity can't, "
+            "since each tokenizer cuts the text into other pieces.",
+            class_="note",
+        ),
+    )
 
 
 def score_table(found: list[tuple[tuple[str, ...], dict]], caption: str) -> Markup:
     """One line a score: where it was measured, its name, value, interval and n."""
-    rows = [[plain(path[-1]) if path else "score", " · ".join(plain(key) for key in path[:-1]) or figures.DASH,
-             tag("strong", figures.score(score)), figures.interval(score),
-             figures.count(score.get("n"))] for path, score in found]
+    rows = [
+        [
+            plain(path[-1]) if path else "score",
+            " · ".join(plain(key) for key in path[:-1]) or figures.DASH,
+            tag("strong", figures.score(score)),
+            figures.interval(score),
+            figures.count(score.get("n")),
+        ]
+        for path, score in found
+    ]
     return table(["score", "on", "value", "95 % interval", "n"], rows, numeric=(2, 3, 4), caption=caption)
 
 
@@ -31,7 +49,10 @@ def floors(data: dict) -> Markup | None:
     found = floors_of(data)
     if not found:
         return absent("No floors were measured, so nothing says whether these numbers are good", "idiolect evaluate")
-    rows = [[floor["name"], figures.score(floor["bits_per_byte"]), figures.score(floor["nats"])]
-            for floor in found]
-    return table(["floor", "bits per byte", "nats per token"], rows, numeric=(1, 2),
-                 caption="Floors: simple predictors on the same held-out text")
+    rows = [[floor["name"], figures.score(floor["bits_per_byte"]), figures.score(floor["nats"])] for floor in found]
+    return table(
+        ["floor", "bits per byte", "nats per token"],
+        rows,
+        numeric=(1, 2),
+        caption="Floors: simple predictors on the same held-out text",
+    )

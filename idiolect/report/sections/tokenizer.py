@@ -1,4 +1,5 @@
 """The tokenizer: how much text a token holds, the longest tokens, and how it cuts real sentences."""
+
 from __future__ import annotations
 
 from idiolect.report import figures
@@ -15,8 +16,15 @@ def section(data: dict) -> Markup:
     inspected = part(data, "tokenizer")
     if not inspected:
         return frame("tokenizer", "Tokenizer", GLOSS, absent("This run has no inspection of its tokenizer"))
-    return frame("tokenizer", "Tokenizer", GLOSS, figures_of(inspected), longest(inspected), examples(inspected),
-                 unseen(inspected))
+    return frame(
+        "tokenizer",
+        "Tokenizer",
+        GLOSS,
+        figures_of(inspected),
+        longest(inspected),
+        examples(inspected),
+        unseen(inspected),
+    )
 
 
 def figures_of(inspected: dict) -> Markup:
