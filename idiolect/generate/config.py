@@ -10,15 +10,15 @@ class GenerateConfig(Config):
 
     max_tokens: int = field(256, "the most tokens to write after each prompt", gt=0)
     samples: int = field(1, "different continuations of each prompt", gt=0)
-    seed: int = field(0, "the same seed, prompt and sample number give the same text, whatever else is in the batch", ge=0)
+    seed: int = field(0, "same seed, prompt and sample number, same text, whatever else is in the batch", ge=0)
     greedy: bool = field(False, "always take the likeliest token; the same as temperature = 0")
-    repetition_penalty: float = field(1.0, "above 1 makes tokens already in the text less likely (1 = off)", ge=0.01, le=100)
-    temperature: float = field(0.8, "below 1 sharpens the model's choice, above 1 flattens it; 0 = greedy", ge=0, le=100)
+    repetition_penalty: float = field(1.0, "above 1: tokens in the text become less likely (1 = off)", ge=0.01, le=100)
+    temperature: float = field(0.8, "below 1 sharpens the choice, above 1 flattens it; 0 = greedy", ge=0, le=100)
     top_k: int = field(0, "choose among the k likeliest tokens only (0 = off)", ge=0)
-    top_p: float = field(1.0, "choose among the fewest tokens that hold this share of the probability (1 = off)", gt=0, le=1)
+    top_p: float = field(1.0, "choose among the fewest tokens with this share of the probability (1 = off)", gt=0, le=1)
     # The default filter: a threshold relative to the best token adapts to the model's certainty (arXiv 2407.01082) and,
     # unlike top_k and top_p, needs no sorting of the vocabulary.
-    min_p: float = field(0.05, "drop tokens less likely than this share of the likeliest one's probability (0 = off)", ge=0, le=1)
+    min_p: float = field(0.05, "drop tokens less than this times as likely as the likeliest (0 = off)", ge=0, le=1)
     stop: Items[str] = field((), "end the text before the first of these strings")
     stop_at_end: bool = field(True, "end at the end of a document; false: that token is never drawn")
     batch_rows: int = field(64, "texts written at the same time; more is faster and needs more memory", gt=0)

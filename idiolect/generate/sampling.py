@@ -16,7 +16,7 @@ N_LIKELIEST = 256
 
 
 def penalise_repeats(logits_BV: torch.Tensor, seen_BV: torch.Tensor, penalty: float) -> torch.Tensor:
-    """Divide positive and multiply negative logits of tokens already in the text (CTRL, arXiv 1909.05858, section 4.1)."""
+    """Divide positive and multiply negative logits of tokens already in the text (arXiv 1909.05858, section 4.1)."""
     penalised_BV = torch.where(logits_BV < 0, logits_BV * penalty, logits_BV / penalty)
     return torch.where(seen_BV, penalised_BV, logits_BV)
 
@@ -58,7 +58,13 @@ def draw(logits_BK: torch.Tensor, chance_B: torch.Tensor) -> torch.Tensor:
 
 
 def choose(
-    logits_BV: torch.Tensor, chance_B: torch.Tensor, *, temperature: float, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0
+    logits_BV: torch.Tensor,
+    chance_B: torch.Tensor,
+    *,
+    temperature: float,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    min_p: float = 0.0,
 ) -> torch.Tensor:
     """Temperature, top-k, top-p, min-p and the draw, sorting no more of the vocabulary than it must; ids_B.
 

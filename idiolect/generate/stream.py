@@ -8,7 +8,7 @@ into tokens: tests/generate/test_stream.py cuts the same text in every way.
 
 import codecs
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Characters(Protocol):
@@ -67,6 +67,13 @@ class CharactersFromText:
         self._ids = self._ids[-self.N_BEFORE :]
         self._before = self._tokenizer.decode(self._ids)
         return piece
+
+
+def characters_of(tokenizer: Any, prompt_ids: Sequence[int]) -> Characters:
+    """The way this tokenizer's ids become characters: by their bytes wherever those don't depend on the neighbours."""
+    if tokenizer.kind in ("wordpiece", "file"):
+        return CharactersFromText(tokenizer, prompt_ids)
+    return CharactersFromBytes(tokenizer)
 
 
 class StopStrings:

@@ -1,0 +1,271 @@
+"""Prompts are continued: each is read once, then one token at a time is chosen and read, with the model's cache.
+
+    prompts -> ids -> [ read -> logits -> choose -> ids -> text ] until every row has ended
+
+Start at `generate`. Rows of different lengths are decoded together; a row's text is a function of the model, the
+prompt, the config and the sample's number, never of its neighbours (tests/generate/test_decode.py).
+
+A text longer than the model's context is read through a window: when it is full, its last half is read anew as if the
+text began there (`window_start`). Half, because re-reading costs as much as a prompt: it then happens once in
+context_length / 2 tokens, and the model always sees at least that much.
+"""
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from idiolect.errors import NumericsError
+from idiolect.generate import sampling
+from idiolect.generate.config import GenerateConfig
+from idiolect.generate.stream import TextStream, characters_of
+
+Finish = Literal["end", "stop", "length", "cancelled"]
+
+# Called with the number of the text and the next piece to show; returning False ends that text.
+OnText = Callable[[int, str], bool | None]
+
+N_CHANCES = 64
+
+
+@dataclass(frozen=True)
+class Generated:
+    """One continuation. `token_ids` holds every token drawn; those of a stop string or the end are not in `text`.
+
+    `nats` is the model's own surprise at each of them, before any filter or temperature. `seconds` runs while its batch
+    does, so the tokens per second of a batch's texts add up to less than the batch's.
+    """
+
+    prompt: int
+    sample: int
+    text: str
+    token_ids: list[int]
+    nats: list[float]
+    finish: Finish
+    n_prompt_tokens: int
+    seconds: float
+
+    @property
+    def mean_nats(self) -> float:
+        """Nats per token; 0 when none was drawn."""
+        return sum(self.nats) / len(self.nats) if self.nats else 0.0
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Tokens drawn, over the seconds this text took."""
+        return len(self.token_ids) / self.seconds if self.seconds else 0.0
+
+
+def window_start(n_tokens: int, context_length: int) -> int:
+    """Where the window begins from which the token after `n_tokens` is predicted.
+
+    0 while the text fits; each time it is full, the window moves so that its last half stays:
+
+        context_length 4:   n_tokens 1..4 -> 0   5, 6 -> 2   7, 8 -> 4   ...
+    """
+    if n_tokens <= context_length:
+        return 0
+    moved = context_length - context_length // 2
+    return -(-(n_tokens - context_length) // moved) * moved
+
+
+def generate(
+    model: nn.Module, tokenizer: Any, prompts: Sequence[str], config: GenerateConfig, on_text: OnText | None = None
+) -> list[Generated]:
+    """Continue each prompt `config.samples` times; text n belongs to prompt n // samples.
+
+    An empty prompt begins a document. `on_text` sees each text grow, whole characters at a time. Raises NumericsError
+    when the model's logits are not numbers.
+    """
+    prompt_ids = [tokenizer.encode(prompt).tolist() or [tokenizer.end_id] for prompt in prompts]
+    numbered = enumerate(ids for ids in prompt_ids for _ in range(config.samples))
+    rows = [_Row(number, ids, number % config.samples, config, tokenizer) for number, ids in numbered]
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            while waiting := [row for row in rows if row.finish is None]:
+                _Decoding(model, tokenizer, config, _next_batch(waiting, model, config), on_text).run()
+    finally:
+        model.train(was_training)
+    return [row.result(config.samples) for row in rows]
+
+
+def _next_batch(waiting: list["_Row"], model: nn.Module, config: GenerateConfig) -> list["_Row"]:
+    """The shortest rows, as many as may be decoded together; less than half of what is read may be padding."""
+    by_length = sorted((row.n_window(model.context_length), row.number, row) for row in waiting)
+    longest = max(64, 2 * by_length[0][0])
+    return [row for n_window, _, row in by_length[: config.batch_rows] if n_window <= longest]
+
+
+@dataclass
+class _Row:
+    """One text in the making."""
+
+    number: int
+    ids: list[int]
+    sample: int
+    config: GenerateConfig
+    tokenizer: Any
+    nats: list[float] = field(default_factory=list)
+    finish: Finish | None = None
+    seconds: float = 0.0
+
+    def __post_init__(self):
+        self.ids = list(self.ids)
+        self.n_prompt = len(self.ids)
+        self.stream = TextStream(characters_of(self.tokenizer, self.ids), self.config.stop)
+        self._chances: list[float] = []
+        # The prompt is part of the seed, so that different prompts don't share their luck.
+        material = f"{self.config.seed}:{self.sample}:".encode() + np.asarray(self.ids, np.int64).tobytes()
+        seed = int.from_bytes(hashlib.sha256(material).digest()[:8], "little")
+        self._generator = torch.Generator().manual_seed(seed)
+
+    @property
+    def n_drawn(self) -> int:
+        return len(self.ids) - self.n_prompt
+
+    def n_window(self, context_length: int) -> int:
+        """How many tokens the model reads to predict the next one."""
+        return len(self.ids) - window_start(len(self.ids), context_length)
+
+    def window(self, context_length: int) -> list[int]:
+        """The tokens it reads."""
+        return self.ids[-self.n_window(context_length) :]
+
+    def chance(self) -> float:
+        """The row's next random number in [0, 1), drawn in blocks: a call to the generator costs as much as a layer."""
+        if not self._chances:
+            self._chances = torch.rand(N_CHANCES, generator=self._generator, dtype=torch.float64).tolist()[::-1]
+        return self._chances.pop()
+
+    def result(self, samples: int) -> Generated:
+        return Generated(
+            prompt=self.number // samples, sample=self.sample, text=self.stream.text,
+            token_ids=self.ids[self.n_prompt :], nats=self.nats, finish=self.finish,
+            n_prompt_tokens=self.n_prompt, seconds=self.seconds,
+        )  # fmt: skip
+
+
+class _Decoding:
+    """Rows decoded together, each until it has ended or its window is full."""
+
+    def __init__(self, model: nn.Module, tokenizer: Any, config: GenerateConfig, rows: list[_Row], on_text):
+        self.model, self.config, self.rows, self.on_text = model, config, rows, on_text
+        self.end_id = tokenizer.end_id
+        self.forbidden_V = forbidden(tokenizer, config, model)
+        self.device = self.forbidden_V.device
+        self.seen_BV: torch.Tensor | None = None
+
+    def run(self) -> None:
+        started = time.perf_counter()
+        context_length = self.model.context_length
+        rooms = {row.number: context_length - row.n_window(context_length) for row in self.rows}
+        logits_BV = self._read_windows()
+        while True:
+            ids_B, nats = self._choose(logits_BV)
+            for row, token_id, token_nats in zip(self.rows, ids_B.tolist(), nats, strict=True):
+                rooms[row.number] -= 1
+                self._extend(row, token_id, token_nats)
+            going_on = [i for i, row in enumerate(self.rows) if row.finish is None and rooms[row.number] >= 0]
+            if len(going_on) < len(self.rows):
+                seconds = time.perf_counter() - started
+                ids_B = self._keep(going_on, ids_B, seconds)
+                if not going_on:
+                    return
+            hidden_B1D, self.cache = self.model(ids_B.unsqueeze(-1), self.cache)
+            logits_BV = self.model.head(hidden_B1D[:, -1]).float()
+
+    def _read_windows(self) -> torch.Tensor:
+        """Read every row's window, padded on the right; the logits after its last token, logits_BV."""
+        windows = [tuple(row.window(self.model.context_length)) for row in self.rows]
+        # Samples of one prompt are read once: only then do their ways part.
+        place = {window: i for i, window in enumerate(dict.fromkeys(windows))}
+        lengths = [len(window) for window in place]
+        longest = max(lengths)
+        capacity = min(self.model.context_length, longest + self.config.max_tokens)
+        padded_BT = torch.tensor([list(window) + [0] * (longest - len(window)) for window in place], device=self.device)
+        lengths_B = torch.tensor(lengths, device=self.device)
+        hidden_BTD, cache = self.model(padded_BT, self.model.new_cache(len(place), capacity))
+        cache.set_lengths(lengths_B)
+        logits_BV = self.model.head(hidden_BTD[torch.arange(len(place), device=self.device), lengths_B - 1]).float()
+        if len(place) < len(windows):
+            rows_B = torch.tensor([place[window] for window in windows], device=self.device)
+            cache, logits_BV = cache.select(rows_B), logits_BV[rows_B]
+        self.cache = cache
+        if self.config.repetition_penalty != 1:
+            self.seen_BV = torch.zeros_like(logits_BV, dtype=torch.bool)
+            for row, seen_V in zip(self.rows, self.seen_BV, strict=True):
+                seen_V[torch.tensor(row.ids, device=self.device)] = True
+        return logits_BV
+
+    def _choose(self, logits_BV: torch.Tensor) -> tuple[torch.Tensor, list[float]]:
+        """Each row's next id, and the nats the model itself gives it."""
+        config = self.config
+        adjusted_BV = logits_BV
+        if self.seen_BV is not None:
+            adjusted_BV = sampling.penalise_repeats(logits_BV, self.seen_BV, config.repetition_penalty)
+        adjusted_BV = adjusted_BV + self.forbidden_V
+        if config.is_greedy:
+            ids_B = adjusted_BV.argmax(-1)
+        else:
+            chance_B = torch.tensor([row.chance() for row in self.rows], dtype=torch.float64, device=self.device)
+            ids_B = sampling.choose(
+                adjusted_BV, chance_B,
+                temperature=config.temperature, top_k=config.top_k, top_p=config.top_p, min_p=config.min_p,
+            )  # fmt: skip
+        ids_B1 = ids_B.unsqueeze(-1)
+        if self.seen_BV is not None:
+            self.seen_BV.scatter_(-1, ids_B1, True)
+        nats = (logits_BV.logsumexp(-1) - logits_BV.gather(-1, ids_B1).squeeze(-1)).tolist()
+        if not all(map(math.isfinite, nats)):
+            raise NumericsError(
+                f"the model's logits are not numbers after {len(self.rows[0].ids)} tokens",
+                why="its weights hold NaN or infinity, or its activations overflow in this dtype",
+                fix="an earlier checkpoint, or --device.dtype=float32",
+            )
+        return ids_B, nats
+
+    def _extend(self, row: _Row, token_id: int, nats: float) -> None:
+        row.ids.append(token_id)
+        row.nats.append(nats)
+        piece = ""
+        if token_id == self.end_id:
+            row.finish = "end"
+        else:
+            piece = row.stream.push(token_id)
+            if row.stream.reached_stop:
+                row.finish = "stop"
+            elif row.n_drawn == self.config.max_tokens:
+                row.finish = "length"
+        if row.finish:
+            piece += row.stream.finish()
+        if piece and self.on_text is not None and self.on_text(row.number, piece) is False:
+            row.finish = row.finish or "cancelled"
+
+    def _keep(self, going_on: list[int], ids_B: torch.Tensor, seconds: float) -> torch.Tensor:
+        """Let go of rows that have ended or whose window is full; the kept rows' ids."""
+        kept_B = torch.tensor(going_on, dtype=torch.int64, device=self.device)
+        for i in set(range(len(self.rows))) - set(going_on):
+            self.rows[i].seconds += seconds
+        self.rows = [self.rows[i] for i in going_on]
+        if going_on:
+            self.cache = self.cache.select(kept_B)
+        if self.seen_BV is not None:
+            self.seen_BV = self.seen_BV[kept_B]
+        return ids_B[kept_B]
+
+
+def forbidden(tokenizer: Any, config: GenerateConfig, model: nn.Module) -> torch.Tensor:
+    """What is added to the logits, forbidden_V: -inf for ids that are no text (padding, reserved)."""
+    forbidden_V = torch.zeros(model.vocabulary_size)
+    forbidden_V[tokenizer.vocabulary_size :] = -math.inf
+    forbidden_V[: tokenizer.vocabulary_size][torch.from_numpy(tokenizer.bytes_per_token == 0)] = -math.inf
+    forbidden_V[tokenizer.end_id] = 0.0 if config.stop_at_end else -math.inf
+    return forbidden_V.to(next(model.parameters()).device)
