@@ -109,12 +109,15 @@ def bootstrap_cells(
     return estimate(statistic(counts[None])[0], low, high, n)
 
 
-def verdict(difference: dict, other: str, *, scale: float = 100, unit: str = "points", higher_is_better=True) -> str:
+def verdict(
+    difference: dict, other: str, *, scale: float = 100, unit: str = "points", digits: int = 1, higher_is_better=True
+) -> str:
     """A paired difference (ours minus the other's) as a sentence; an interval that holds 0 is no difference."""
     low, high, value = (scale * difference[key] for key in ("low", "high", "value"))
     if low <= 0 <= high:
-        interval = f"{value:+.1f} {unit}, 95 % {low:+.1f} to {high:+.1f}"
+        interval = f"{value:+.{digits}f} {unit}, 95 % {low:+.{digits}f} to {high:+.{digits}f}"
         return f"no difference from {other} at n = {difference['n']:,} ({interval})"
     word = "better" if (value > 0) == higher_is_better else "worse"
     near, far = sorted((abs(low), abs(high)))
-    return f"{word} than {other} by {abs(value):.1f} {unit} (95 % {near:.1f} to {far:.1f}, n = {difference['n']:,})"
+    interval = f"95 % {near:.{digits}f} to {far:.{digits}f}, n = {difference['n']:,}"
+    return f"{word} than {other} by {abs(value):.{digits}f} {unit} ({interval})"

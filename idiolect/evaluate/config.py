@@ -1,0 +1,46 @@
+"""How a model is scored, as a frozen value; torch-free."""
+
+from typing import Literal
+
+from pydantic import model_validator
+
+from idiolect.config import Config, Items, field
+from idiolect.errors import RecipeError
+
+
+class FloorsConfig(Config):
+    """What the model must beat: n-gram models of the same training text, scored on the same held-out text."""
+
+    orders: Items[int] = field((3, 4, 5), "n-gram orders counted, the best one marked; empty: uniform and unigram only")
+    modified: bool = field(
+        True, "three discounts an order (Chen and Goodman 1998): 1 to 3 % stronger than one; false = plain Kneser-Ney"
+    )
+    train_tokens: int = field(
+        20_000_000, "training tokens counted at most, evenly spread over the text; about 200 bytes of memory each", gt=0
+    )
+
+    @model_validator(mode="after")
+    def check_orders(self):
+        if any(not 2 <= order <= 12 for order in self.orders) or len(set(self.orders)) != len(self.orders):
+            raise RecipeError(
+                f"evaluate.floors.orders = {list(self.orders)} must be different whole numbers from 2 to 12",
+                why="order 1, the unigram, is always there; past 12 every n-gram is new and only memory grows",
+                fix="--evaluate.floors.orders=[3,4,5]",
+            )
+        return self
+
+
+class EvaluateConfig(Config):
+    """Which text a trained model is scored on, and how much of it at a time."""
+
+    splits: Items[Literal["train", "validation", "test"]] = field(("validation", "test"), "splits that are scored")
+    stride: int = field(
+        0, "new tokens a window scores, the rest being context; 0 = context_length: fastest, no overlap, figures a "
+        "little too high. Half the context_length costs twice the time", ge=0
+    )
+    batch_tokens: int = field(16_384, "tokens read at once; changes speed and memory, never a score", gt=0)
+    limit_tokens: int = field(0, "tokens scored of each split, in evenly spaced windows; 0 = all", ge=0)
+    validation_tokens: int = field(
+        65_536, "the same for each validation during training (always the same windows); 0 = all", ge=0
+    )
+    floors: FloorsConfig = field(FloorsConfig(), "the figures to beat")

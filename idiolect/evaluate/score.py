@@ -1,0 +1,270 @@
+"""What a model scores on a split: nats per token, perplexity, bits per byte, token accuracy, each with its interval.
+
+    model, shards -> token_scores (each token once) -> summarise -> {"bits_per_byte": {value, low, high, n}, ...}
+
+Start at `score`. Windows are read in order and every token is scored exactly once, the first one after an
+end-of-document id. Tokens of one text rise and fall together, so standard errors are clustered (statistics.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from idiolect.errors import DataError, NumericsError, RecipeError
+from idiolect.evaluate.statistics import estimate, ratio_interval, verdict
+from idiolect.progress import Progress
+
+# Logits held at once: 2^24 float32 are 64 MB, however large the vocabulary or the batch.
+HEAD_ENTRIES = 1 << 24
+# Ids read at once where a whole split is walked.
+READ_TOKENS = 1 << 22
+# Fewer effective documents than this say too little about their own spread; blocks are used instead.
+MIN_CLUSTERS = 40
+N_BLOCKS = 100
+
+
+@dataclass(frozen=True)
+class TokenScores:
+    """One entry a scored token: its position in the split, -ln p of it, and whether it was the likeliest."""
+
+    position_N: np.ndarray
+    nats_N: np.ndarray
+    right_N: np.ndarray
+    vocabulary_size: int
+
+
+def score(
+    model,
+    shards,
+    context_length: int,
+    *,
+    end_id: int,
+    bytes_per_token=None,
+    stride: int = 0,
+    batch_tokens: int = 16_384,
+    limit_tokens: int = 0,
+    boundaries: str = "open",
+    device=None,
+    against: dict[str, np.ndarray] | None = None,
+    progress: Progress | None = None,
+) -> dict:
+    """Score a left-reading model on a split (`n_tokens`, `n_bytes`, `ids(start, stop)`, `document_starts`).
+
+    `bytes_per_token` is the tokenizer's (V,) table; without it every token counts the split's mean bytes.
+    `against` maps a floor's name to its nats of the whole split: each adds a paired difference and a verdict.
+    `device` is an idiolect Device; None computes in float32 where the model is.
+    Raises RecipeError for an impossible stride or model, NumericsError when a score is not finite.
+    """
+    scores = token_scores(
+        model, shards, context_length, end_id=end_id, stride=stride, batch_tokens=batch_tokens,
+        limit_tokens=limit_tokens, boundaries=boundaries, device=device, progress=progress,
+    )  # fmt: skip
+    result = summarise(scores, shards, context_length, bytes_per_token, against)
+    result["about"] |= {"context_length": context_length, "stride": stride or context_length}
+    return result
+
+
+def token_scores(
+    model,
+    shards,
+    context_length: int,
+    *,
+    end_id: int,
+    stride: int = 0,
+    batch_tokens: int = 16_384,
+    limit_tokens: int = 0,
+    boundaries: str = "open",
+    device=None,
+    progress: Progress | None = None,
+) -> TokenScores:
+    """Nats and hits of every token of the split (or of evenly spaced windows up to `limit_tokens`)."""
+    check_request(model, shards, context_length, stride)
+    where = device.torch if device is not None else next(model.parameters()).device
+    windows_W3 = windows_of(shards.n_tokens, context_length, stride or context_length, limit_tokens)
+    n_rows = max(1, batch_tokens // context_length)
+    nats, right, progress = [], [], progress or Progress.silent()
+    total = int((windows_W3[:, 2] - windows_W3[:, 1]).sum())
+    with evaluating(model), progress.bar("scoring", total, "tokens") as bar:
+        for first in range(0, len(windows_W3), n_rows):
+            batch = read_windows(shards, windows_W3[first : first + n_rows], end_id, boundaries)
+            nats_N, right_N = score_batch(model, *(None if x is None else x.to(where) for x in batch), device)
+            nats.append(nats_N)
+            right.append(right_N)
+            bar.advance(len(nats_N))
+    nats_N = np.concatenate(nats)
+    position_N = np.concatenate([np.arange(first, stop) for _, first, stop in windows_W3])
+    if not np.isfinite(nats_N).all():
+        bad = position_N[~np.isfinite(nats_N)]
+        raise NumericsError(f"{len(bad):,} of {len(nats_N):,} tokens have no finite loss, the first at {bad[0]:,}",
+                            why="the weights hold NaN or infinity, or the logits overflowed",
+                            fix="use an earlier checkpoint, or lower the learning rate")
+    return TokenScores(position_N, nats_N, np.concatenate(right), model.vocabulary_size)
+
+
+def check_request(model, shards, context_length: int, stride: int) -> None:
+    """Raise RecipeError unless this model can be scored with these windows, DataError when there is nothing to."""
+    if not shards.n_tokens:
+        raise DataError("the split has no tokens to score", why="no document fell into it",
+                        fix="give it a larger share of the documents, or add text")
+    if model.reads != "left":
+        raise RecipeError(f'a model that reads "{model.reads}" has no next-token score',
+                          why="each token's loss must not see the token itself",
+                          fix="score it on its own task: --task ...")
+    if not 1 <= context_length <= model.context_length:
+        raise RecipeError(f"windows of {context_length} tokens do not fit this model",
+                          why=f"it reads at most {model.context_length} positions",
+                          fix=f"--model.context_length={model.context_length}")
+    if not 0 <= stride <= context_length:
+        raise RecipeError(f"evaluate.stride = {stride} is not between 0 and the context_length, {context_length}",
+                          why="a window cannot score more new tokens than it reads",
+                          fix=f"--evaluate.stride={context_length // 2}, or 0 for no overlap")
+
+
+def windows_of(n_tokens: int, context_length: int, stride: int, limit_tokens: int = 0) -> np.ndarray:
+    """(W, 3) rows of: first target read, first target scored, end; scored spans tile 0..n_tokens exactly.
+
+        stride 2, context 4:   [0 1 2 3] . . . .      brackets: read; all four scored, there is nothing before
+                               . . [2 3 4 5] . .      4 and 5 scored
+                               . . . . [4 5 6 7]      6 and 7 scored
+    """
+    n_windows = 1 + max(0, -(-(n_tokens - context_length) // stride))
+    stops = np.minimum(context_length + stride * np.arange(n_windows), n_tokens)
+    scored = np.concatenate([[0], stops[:-1]])
+    read = np.maximum(scored - (context_length - stride), 0)
+    windows_W3 = np.stack([read, scored, stops], axis=1)
+    if not 0 < limit_tokens < n_tokens:
+        return windows_W3
+    n_kept = min(len(windows_W3), -(-limit_tokens // stride))
+    return windows_W3[np.linspace(0, len(windows_W3) - 1, n_kept).round().astype(np.int64)]
+
+
+def read_windows(shards, windows_W3: np.ndarray, end_id: int, boundaries: str):
+    """Inputs, targets, mask of the scored targets, and the inputs' documents (None when boundaries are open)."""
+    length = int((windows_W3[:, 2] - windows_W3[:, 0]).max())
+    tokens_BT = np.full((len(windows_W3), length), end_id, np.int64)
+    targets_BT = np.full((len(windows_W3), length), end_id, np.int64)
+    scored_BT = np.zeros((len(windows_W3), length), bool)
+    for row, (read, first, stop) in enumerate(windows_W3):
+        ids = np.asarray(shards.ids(int(max(read - 1, 0)), int(stop)), np.int64)
+        targets_BT[row, : stop - read] = ids[len(ids) - (stop - read) :]
+        # The text's first token is predicted from an end of document, as every later document's first token is.
+        tokens_BT[row, 1 : stop - read] = targets_BT[row, : stop - read - 1]
+        tokens_BT[row, 0] = ids[0] if read else end_id
+        scored_BT[row, first - read : stop - read] = True
+    document_BT = None
+    if boundaries == "masked":
+        position_BT = windows_W3[:, :1] + np.arange(length) - 1
+        document_BT = torch.from_numpy(np.searchsorted(shards.document_starts, position_BT, side="right"))
+    return torch.from_numpy(tokens_BT), torch.from_numpy(targets_BT), torch.from_numpy(scored_BT), document_BT
+
+
+def score_batch(model, tokens_BT, targets_BT, scored_BT, document_BT, device) -> tuple[np.ndarray, np.ndarray]:
+    """Nats (float64) and hits of the scored targets, row by row; logits are made for a bounded slice at a time."""
+    precision = device.autocast() if device is not None else contextlib.nullcontext()
+    with torch.no_grad(), precision:
+        hidden_ND = model(tokens_BT, document_BT=document_BT)[0][scored_BT]
+        targets_N = targets_BT[scored_BT]
+        nats, right = [], []
+        for start in range(0, len(targets_N), max(1, HEAD_ENTRIES // model.vocabulary_size)):
+            part = slice(start, start + max(1, HEAD_ENTRIES // model.vocabulary_size))
+            logits_NV = model.head(hidden_ND[part]).float()
+            nats.append(F.cross_entropy(logits_NV, targets_N[part], reduction="none").cpu())
+            right.append((logits_NV.argmax(-1) == targets_N[part]).cpu())
+    return torch.cat(nats).double().numpy(), torch.cat(right).numpy()
+
+
+@contextlib.contextmanager
+def evaluating(model) -> Iterator[None]:
+    """Dropout off inside; every module's own mode back afterwards, also after an error."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def summarise(scores: TokenScores, shards, context_length: int, bytes_per_token=None, against=None) -> dict:
+    """Token scores as figures with intervals, and as verdicts against each floor in `against`."""
+    cluster_N, method = clusters_of(scores.position_N, shards.document_starts, shards.n_tokens, context_length)
+    n, n_clusters = len(scores.position_N), int(cluster_N.max()) + 1
+    bytes_N = bytes_of(scores.position_N, shards, bytes_per_token)
+
+    def total(values_N=None):
+        return np.bincount(cluster_N, weights=values_N, minlength=n_clusters)
+
+    n_C, nats_C, bytes_C = total(), total(scores.nats_N), total(bytes_N)
+    nats = ratio_interval(nats_C, n_C, n)
+    result = {
+        "bits_per_byte": ratio_interval(nats_C / np.log(2), bytes_C, n),
+        "nats": nats,
+        "perplexity": estimate(*(np.exp(nats[key]) for key in ("value", "low", "high")), n)
+        | {"vocabulary": scores.vocabulary_size},
+        "token_accuracy": ratio_interval(total(scores.right_N), n_C, n),
+    }
+    if against:
+        result["against"] = {
+            name: beside(name, total(scores.nats_N - floor_N[scores.position_N]) / np.log(2), bytes_C, n)
+            for name, floor_N in against.items()
+        }
+    return result | {"about": {"method": method, "clusters": n_clusters, "tokens": n, "bytes": round(bytes_N.sum()),
+                               "complete": n == shards.n_tokens}}
+
+
+def beside(name: str, difference_C, bytes_C, n: int) -> dict:
+    """Bits per byte minus a floor's on the same tokens, and what that means."""
+    difference = ratio_interval(difference_C, bytes_C, n)
+    words = verdict(difference, plain(name), scale=1, unit="bits per byte", digits=3, higher_is_better=False)
+    return {"difference": difference, "verdict": words}
+
+
+def clusters_of(position_N, document_starts, n_tokens: int, context_length: int) -> tuple[np.ndarray, str]:
+    """Which cluster each token belongs to, numbered from 0, and the method in words.
+
+    Documents are the clusters while there are enough of similar weight (their effective number, (sum n)^2 / sum n^2,
+    is at least MIN_CLUSTERS); otherwise blocks of consecutive tokens, never shorter than a window.
+    """
+    document_N = np.searchsorted(document_starts, position_N, side="right")
+    sizes = np.unique(document_N, return_counts=True)[1].astype(float)
+    effective = sizes.sum() ** 2 / (sizes**2).sum()
+    if effective >= MIN_CLUSTERS:
+        label_N, what = document_N, "document"
+    else:
+        block = max(context_length, -(-len(position_N) // N_BLOCKS))
+        label_N, what = np.arange(len(position_N)) // block, f"block of {block:,} consecutive tokens"
+    cluster_N = np.unique(label_N, return_inverse=True)[1]
+    n_clusters = int(cluster_N.max()) + 1
+    if n_clusters == 1:
+        return cluster_N, f"one {what} only: no interval can be given, low and high repeat the value"
+    return cluster_N, f"95 % interval from standard errors clustered by {what} ({n_clusters:,} clusters)"
+
+
+def bytes_of(position_N, shards, bytes_per_token) -> np.ndarray:
+    """Bytes of the original text each scored token stands for; over the whole split they sum to `shards.n_bytes`.
+
+    A lossless tokenizer's table gives them exactly. Where text was lost (unknown words, normalisation) the table is
+    scaled to the original bytes, so that dropping text never makes a score look better.
+    """
+    if bytes_per_token is None:
+        return np.full(len(position_N), shards.n_bytes / shards.n_tokens)
+    table_V, whole = np.asarray(bytes_per_token, float), 0.0
+    bytes_N = np.empty(len(position_N))
+    for start in range(0, shards.n_tokens, READ_TOKENS):
+        stop = min(start + READ_TOKENS, shards.n_tokens)
+        span = table_V[shards.ids(start, stop)]
+        whole += span.sum()
+        first, last = np.searchsorted(position_N, [start, stop])
+        bytes_N[first:last] = span[position_N[first:last] - start]
+    return bytes_N * (shards.n_bytes / whole if whole else 0.0)
+
+
+def plain(name: str) -> str:
+    """kneser_ney_5 -> the kneser ney 5 floor."""
+    return f"the {name.replace('_', ' ')} floor"
