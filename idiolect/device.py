@@ -1,8 +1,8 @@
 """Where the arithmetic happens: one Device value, decided when a verb starts and passed along.
 
-Nothing is decided at import, and torch is loaded only when a function here needs it: reading a recipe,
-with its `DeviceConfig`, must stay instant. The peak that MFU is measured against is a known figure on a GPU we know, a matrix
-multiplication timed in this process on a CPU, and unknown (`-`) otherwise: never a guess.
+Nothing is decided at import, and torch is loaded only when a function here needs it: reading a recipe, with its
+`DeviceConfig`, must stay instant. The peak that MFU is measured against is a known figure on a GPU we know, a
+matrix multiplication timed in this process on a CPU, and unknown (`-`) otherwise: never a guess.
 """
 
 from __future__ import annotations

@@ -4,18 +4,19 @@
       prepared/<stage>-<fingerprint>/   shared by every run: corpus, tokenizer, shards, floors
       <name>/                           one run: recipe, lineage, metrics, checkpoints, scores, ...
 
-The only module that knows this layout. "Valid" means that the manifest is there and verifies, never "the folder exists".
+The only module that knows this layout. "Valid" means that the manifest verifies, never "the folder exists".
 """
 
 import contextlib
 import errno
+import fnmatch
 import hashlib
 import json
 import os
 import shutil
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from idiolect.errors import DataError, ResourceError, RunInUse
 
 MANIFEST = "manifest.json"
 TEMPORARY = ".tmp-"
+PREPARED = "prepared"
 
 
 def canonical_json(value: Any) -> str:
@@ -142,6 +144,39 @@ def new_folder(final: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def stage(runs: Path, name: str, inputs: dict, make: Callable[[Path], None]) -> tuple[Path, bool]:
+    """The folder of a stage's output, made by `make(folder)` unless it stands; and whether it was made now.
+
+    The folder is named by the fingerprint of `inputs`: what the stage reads, its config, its code.
+    """
+    final = Path(runs) / PREPARED / f"{name}-{fingerprint(name, inputs)}"
+    if is_complete(final):
+        return final, False
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        # Two commands that need the same stage: the second waits and then finds it made.
+        with FileLock(final.with_suffix(".lock")):
+            if is_complete(final):
+                return final, False
+            with new_folder(final) as folder:
+                make(folder)
+                write_json(folder / "inputs.json", inputs)
+    except OSError as error:
+        raise disk_error(error, final) from error
+    return final, True
+
+
+def content_hash(folder: Path, pattern: str = "*") -> str:
+    """What a finished stage's files hold, by their manifest: equal content, equal hash, whatever made it."""
+    files = {name: entry["sha256"] for name, entry in manifest_of(folder).items() if fnmatch.fnmatch(name, pattern)}
+    return fingerprint(files)
+
+
+def code_version(package: Path) -> str:
+    """Hash of a room's source files: a stage whose code changed is made again."""
+    return fingerprint({p.relative_to(package).as_posix(): sha256_file(p) for p in sorted(package.rglob("*.py"))})
 
 
 def write_manifest(folder: Path) -> dict[str, dict]:
