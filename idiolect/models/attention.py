@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from idiolect.models.cache import KeyValueCache
 from idiolect.models.config import GPTConfig
 from idiolect.models.embeddings import build_values
-from idiolect.models.layers import build_dropout, build_norm
+from idiolect.models.layers import Linear, build_dropout, build_norm
 from idiolect.models.masks import Reach
 from idiolect.models.positions import build_rotation
 
@@ -34,12 +34,12 @@ class Attention(nn.Module):
         self.d_head = config.resolved_d_head
         self.grouped = self.n_heads != self.n_kv_heads
         width = self.n_heads * self.d_head
-        self.qkv = nn.Linear(config.d_model, width + 2 * self.n_kv_heads * self.d_head, bias=config.bias)
+        self.qkv = Linear(config.d_model, width + 2 * self.n_kv_heads * self.d_head, bias=config.bias)
         self.norm_q = build_norm(config, self.d_head) if config.qk_norm else nn.Identity()
         self.norm_k = build_norm(config, self.d_head) if config.qk_norm else nn.Identity()
         self.rotate = build_rotation(config)
         self.values = build_values(config, layer, vocabulary_size)
-        self.out = nn.Linear(width, config.d_model, bias=config.bias)
+        self.out = Linear(width, config.d_model, bias=config.bias)
         self.dropout = config.dropout
         self.residual_dropout = build_dropout(config.dropout)
 

@@ -85,8 +85,10 @@ class GPTConfig(Config):
     @model_validator(mode="after")
     def check_heads(self):
         if not self.d_head and self.d_model % self.n_heads:
-            low, high = _neighbours(self.d_model, self.n_heads)
-            heads = _nearest_divisor(self.d_model, self.n_heads)
+            # Rotary positions need an even number of channels as well; a fix that leads to the next error is none.
+            pair = 2 if self.positions == "rotary" and self.d_model % 2 == 0 else 1
+            low, high = _neighbours(self.d_model, self.n_heads * (2 if self.positions == "rotary" else 1))
+            heads = _nearest_divisor(self.d_model // pair, self.n_heads)
             raise RecipeError(
                 f"model.d_model = {self.d_model} can't be shared by model.n_heads = {self.n_heads}",
                 why=f"every head needs the same number of channels: {self.d_model} / {self.n_heads} is not whole",

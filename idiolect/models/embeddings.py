@@ -1,10 +1,10 @@
 """Token ids become vectors: their own embedding, hashed n-grams of the last ids, and embeddings mixed into values."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from idiolect.models.config import GPTConfig
+from idiolect.models.layers import Embedding
 
 # Odd 63-bit multipliers (from the fraction of pi), one per place in the n-gram: a polynomial in one small base maps
 # neighbouring ids to neighbouring rows, and n-grams that differ in two places then collide systematically.
@@ -12,17 +12,6 @@ _MULTIPLIERS = (
     0x243F6A8885A308D3, 0x13198A2E03707345, 0x24093822299F31D1, 0x082EFA98EC4E6C89,
     0x452821E638D01377, 0x3E5466CF34E90C6D, 0x40AC29B7C97C50DD, 0x3F84D5B5B5470917,
 )  # fmt: skip
-
-
-class TokenEmbedding(nn.Module):
-    """A vector per token id."""
-
-    def __init__(self, vocabulary_size: int, d_model: int):
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(vocabulary_size, d_model))
-
-    def forward(self, tokens_BT: Tensor) -> Tensor:
-        return F.embedding(tokens_BT, self.weight)
 
 
 class NgramEmbedding(nn.Module):
@@ -35,11 +24,11 @@ class NgramEmbedding(nn.Module):
     def __init__(self, orders: tuple[int, ...], n_buckets: int, vocabulary_size: int, d_model: int):
         super().__init__()
         self.orders, self.n_buckets, self.outside = orders, n_buckets, vocabulary_size
-        self.tables = nn.ParameterDict({str(n): nn.Parameter(torch.empty(n_buckets, d_model)) for n in orders})
+        self.tables = nn.ModuleDict({str(n): Embedding(n_buckets, d_model, sparse=True) for n in orders})
 
     def forward(self, x_BTD: Tensor, history_nBT: list[Tensor]) -> Tensor:
         for order in self.orders:
-            x_BTD = x_BTD + F.embedding(self.rows(history_nBT, order), self.tables[str(order)], sparse=True)
+            x_BTD = x_BTD + self.tables[str(order)](self.rows(history_nBT, order))
         return x_BTD
 
     def history(self, tokens_BT: Tensor, cached_BS: Tensor | None, positions_BT: Tensor, document_BT: Tensor | None):
@@ -87,12 +76,12 @@ class EmbeddedValues(nn.Module):
     def __init__(self, vocabulary_size: int, n_kv_heads: int, d_head: int):
         super().__init__()
         self.shape = (n_kv_heads, d_head)
-        self.table = nn.Parameter(torch.empty(vocabulary_size, n_kv_heads * d_head))
+        self.table = Embedding(vocabulary_size, n_kv_heads * d_head)
         self.mix = nn.Parameter(torch.empty(2))
 
     def forward(self, v_BTGK: Tensor, tokens_BT: Tensor) -> Tensor:
         own, other = self.mix
-        return own * v_BTGK + other * F.embedding(tokens_BT, self.table).unflatten(-1, self.shape)
+        return own * v_BTGK + other * self.table(tokens_BT).unflatten(-1, self.shape)
 
 
 def build_ngrams(config: GPTConfig, vocabulary_size: int) -> nn.Module:

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from idiolect.models.attention import Attention, Shared
 from idiolect.models.cache import KeyValueCache
 from idiolect.models.config import GPTConfig
-from idiolect.models.embeddings import TokenEmbedding, build_ngrams
+from idiolect.models.embeddings import build_ngrams
 from idiolect.models.initialise import gpt_table, initialise
-from idiolect.models.layers import build_dropout, build_mlp, build_norm
+from idiolect.models.layers import Embedding, build_dropout, build_mlp, build_norm
 from idiolect.models.masks import build_reach
 from idiolect.models.positions import build_positions, build_table, check_length
 
@@ -61,7 +61,7 @@ class GPT(nn.Module):
     def __init__(self, config: GPTConfig, vocabulary_size: int):
         super().__init__()
         self.config, self.vocabulary_size, self.context_length = config, vocabulary_size, config.context_length
-        self.embed = TokenEmbedding(vocabulary_size, config.d_model)
+        self.embed = Embedding(vocabulary_size, config.d_model)
         self.ngrams = build_ngrams(config, vocabulary_size)
         self.positions = build_positions(config)
         self.rotary_table = build_table(config)
@@ -70,7 +70,7 @@ class GPT(nn.Module):
         self.blocks = nn.ModuleList(Block(config, layer, vocabulary_size) for layer in range(config.n_layers))
         self.final_norm = build_norm(config, config.d_model)
         # A tied head registers no second parameter: safetensors refuses tensors that share memory.
-        self.unembed = None if config.tied_head else TokenEmbedding(vocabulary_size, config.d_model)
+        self.unembed = None if config.tied_head else Embedding(vocabulary_size, config.d_model)
         self.cap_logits = CappedLogits(config.logit_softcap) if config.logit_softcap else UncappedLogits()
 
     def forward(

@@ -27,9 +27,9 @@ def gpt_table(config: GPTConfig) -> list[Row]:
         ("*.attention.out.weight", *projection),
         ("*.mlp.down.weight", *projection),
         ("*.values.mix", "constant", 0.5),
-        ("*.values.table", "normal", std),
+        ("*.values.table.weight", "normal", std),
         # Added to the token's own embedding, they start at nothing: an n-gram never seen then says nothing.
-        ("ngrams.tables.*", "zeros", 0.0),
+        ("ngrams.tables.*.weight", "zeros", 0.0),
         ("*.weight", "normal", std),
     ]
 

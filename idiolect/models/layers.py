@@ -5,42 +5,30 @@ the composite one costs more than the matrix products it accompanies on a CPU.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from idiolect.models.config import GPTConfig
 
 
-class RMSNorm(nn.Module):
-    """x / rms(x) * scale, over the last axis (arXiv 1910.07467)."""
+class Linear(nn.Linear):
+    """PyTorch's, left unfilled: its own initialiser would draw from the global random state."""
 
-    def __init__(self, width: int, epsilon: float, scale: bool):
-        super().__init__()
-        self.shape, self.epsilon = (width,), epsilon
-        self.weight = nn.Parameter(torch.empty(width)) if scale else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.rms_norm(x, self.shape, self.weight, self.epsilon)
+    def reset_parameters(self) -> None:
+        pass
 
 
-class LayerNorm(nn.Module):
-    """(x - mean(x)) / std(x) * scale + shift, over the last axis (arXiv 1607.06450)."""
+class Embedding(nn.Embedding):
+    """PyTorch's, left unfilled: its own initialiser would draw from the global random state."""
 
-    def __init__(self, width: int, epsilon: float, scale: bool, bias: bool):
-        super().__init__()
-        self.shape, self.epsilon = (width,), epsilon
-        self.weight = nn.Parameter(torch.empty(width)) if scale else None
-        self.bias = nn.Parameter(torch.empty(width)) if scale and bias else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.layer_norm(x, self.shape, self.weight, self.bias, self.epsilon)
+    def reset_parameters(self) -> None:
+        pass
 
 
 def build_norm(config: GPTConfig, width: int) -> nn.Module:
     """The norm the config asks for."""
     if config.norm == "rms":
-        return RMSNorm(width, config.norm_epsilon, config.norm_scale)
-    return LayerNorm(width, config.norm_epsilon, config.norm_scale, config.bias)
+        return nn.RMSNorm(width, eps=config.norm_epsilon, elementwise_affine=config.norm_scale)
+    return nn.LayerNorm(width, eps=config.norm_epsilon, elementwise_affine=config.norm_scale, bias=config.bias)
 
 
 class _SquaredReLU(torch.autograd.Function):
@@ -70,9 +58,9 @@ class MLP(nn.Module):
 
     def __init__(self, config: GPTConfig, activation: nn.Module):
         super().__init__()
-        self.up = nn.Linear(config.d_model, config.resolved_d_ff, bias=config.bias)
+        self.up = Linear(config.d_model, config.resolved_d_ff, bias=config.bias)
         self.activation = activation
-        self.down = nn.Linear(config.resolved_d_ff, config.d_model, bias=config.bias)
+        self.down = Linear(config.resolved_d_ff, config.d_model, bias=config.bias)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         return self.down(self.activation(self.up(x_BTD)))
@@ -83,9 +71,9 @@ class GatedMLP(nn.Module):
 
     def __init__(self, config: GPTConfig, activation: nn.Module):
         super().__init__()
-        self.gate_up = nn.Linear(config.d_model, 2 * config.resolved_d_ff, bias=config.bias)
+        self.gate_up = Linear(config.d_model, 2 * config.resolved_d_ff, bias=config.bias)
         self.activation = activation
-        self.down = nn.Linear(config.resolved_d_ff, config.d_model, bias=config.bias)
+        self.down = Linear(config.resolved_d_ff, config.d_model, bias=config.bias)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         gate_BTF, up_BTF = self.gate_up(x_BTD).chunk(2, dim=-1)

@@ -1,11 +1,11 @@
 """Where a token stands: added to the embedding (learned, sinusoidal), or turned into queries and keys (rotary)."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from idiolect.errors import RecipeError
 from idiolect.models.config import GPTConfig
+from idiolect.models.layers import Embedding
 
 
 class NoPositions(nn.Module):
@@ -15,15 +15,11 @@ class NoPositions(nn.Module):
         return x_BTD
 
 
-class LearnedPositions(nn.Module):
+class LearnedPositions(Embedding):
     """A learned vector per position (GPT-2)."""
 
-    def __init__(self, context_length: int, d_model: int):
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(context_length, d_model))
-
     def forward(self, x_BTD: Tensor, positions_BT: Tensor) -> Tensor:
-        return x_BTD + F.embedding(positions_BT, self.weight)
+        return x_BTD + super().forward(positions_BT)
 
 
 class SinusoidalPositions(nn.Module):
