@@ -57,7 +57,9 @@ class Device:
 
     def autocast(self) -> contextlib.AbstractContextManager:
         """Run matrix multiplications in `dtype`; a no-op in float32."""
-        if self.dtype == "float32":
+        import torch
+
+        if self.dtype == torch.float32:
             return contextlib.nullcontext()
         return torch.autocast(self.torch.type, dtype=self.dtype)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from idiolect.device import DeviceConfig, resolve_device
 from idiolect.errors import DataError, NumericsError, RecipeError
 from idiolect.evaluate import score as score_module
 from idiolect.evaluate.score import clusters_of, score, token_scores, windows_of
@@ -85,6 +86,16 @@ def test_batch_size_and_head_slices_change_nothing(monkeypatch):
         np.testing.assert_allclose(part.nats_N, whole.nats_N, atol=2e-6)
     monkeypatch.setattr(score_module, "HEAD_ENTRIES", 3 * V)
     np.testing.assert_allclose(token_scores(model, split, 16, end_id=END).nats_N, whole.nats_N, atol=2e-6)
+
+
+def test_a_device_sets_the_precision():
+    split, model = split_of(), gpt()
+    exact = token_scores(model, split, 16, end_id=END).nats_N
+    for dtype, tolerance in (("float32", 0), ("bfloat16", 5e-2)):
+        device = resolve_device(DeviceConfig(kind="cpu", dtype=dtype))
+        nats = token_scores(model, split, 16, end_id=END, device=device).nats_N
+        np.testing.assert_allclose(nats, exact, atol=tolerance)
+        assert np.array_equal(nats, exact) == (dtype == "float32")
 
 
 def test_a_sliding_window_gives_each_token_its_context():
