@@ -22,6 +22,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from idiolect import faults
 from idiolect.errors import DataError, ResourceError, RunInUse
 
 MANIFEST = "manifest.json"
@@ -116,11 +117,11 @@ def disk_error(error: OSError, path: Path) -> ResourceError:
 
 
 @contextlib.contextmanager
-def new_folder(final: Path) -> Iterator[Path]:
+def new_folder(final: Path, point: str = "folder") -> Iterator[Path]:
     """A temporary folder that becomes `final`, whole and with its manifest, or nothing at all.
 
     Files are fsynced, the manifest is written last, then the folder is renamed. Leftovers of killed attempts
-    at the same folder are removed first.
+    at the same folder are removed first. `point` names the places where a test may inject a fault.
     """
     final = Path(final)
     try:
@@ -133,10 +134,13 @@ def new_folder(final: Path) -> Iterator[Path]:
         raise disk_error(error, final) from error
     try:
         yield temporary
+        faults.reached(f"{point}.before_manifest")
         write_manifest(temporary)
         if final.exists():
             shutil.rmtree(final)
+        faults.reached(f"{point}.before_rename")
         os.replace(temporary, final)
+        faults.reached(f"{point}.after_rename")
         fsync_path(final.parent)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
