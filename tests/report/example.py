@@ -154,29 +154,34 @@ def run() -> dict:
                 "prompt": "Return the",
                 "temperature": 0.8,
                 "seed": 0,
-                "text": "Return the eigenvalues of the matrix. The result is a one-dimensional array of complex numbers, "
-                "sorted by magnitude; if the matrix is symmetric they are real. Parameters are checked before anything is "
+                "text": "Return the eigenvalues of the matrix. The result is a one-dimensional "
+                "array of complex numbers, "
+                "sorted by magnitude; if the matrix is symmetric they are real. Parameters are "
+                "checked before anything is "
                 "computed, and a ValueError is raised when the array isn't square.",
             },
             {
                 "prompt": "A graph is",
                 "temperature": 0.8,
                 "seed": 1,
-                "text": "A graph is connected if there is a path between every pair of nodes. This function returns True "
+                "text": "A graph is connected if there is a path between every pair of nodes. This "
+                "function returns True "
                 "for the empty graph, and it does not check edges that have no weight.",
             },
             {
                 "prompt": "If the file",
                 "temperature": 0.8,
                 "seed": 2,
-                "text": "If the file can't be opened, an OSError is raised. The mode argument is a string that says how\n"
+                "text": "If the file can't be opened, an OSError is raised. The mode argument is a "
+                "string that says how\n"
                 "the stream is read:\n\n    'r'   for reading (the default)\n    'w'   for writing",
             },
             {
                 "prompt": "Note:",
                 "temperature": 0.8,
                 "seed": 3,
-                "text": "Note: This module is deprecated since version 3.2, and the tensor of the same size as the input "
+                "text": "Note: This module is deprecated since version 3.2, and the tensor of the "
+                "same size as the input "
                 "is returned when the dimension is not given.",
             },
         ],

@@ -1,0 +1,86 @@
+"""What a search over settings is: its axes, how points are chosen, and when it ends."""
+
+from typing import Literal
+
+from pydantic import model_validator
+
+from idiolect.config import Config, Items, field
+from idiolect.errors import RecipeError
+
+
+class Axis(Config):
+    """One setting that varies: either `values` to choose from, or a range from `low` to `high`."""
+
+    key: str = field("optim.optimiser.learning_rate", "the dotted key that varies")
+    values: Items[bool | int | float | str] = field((), "choose among these")
+    low: int | float | None = field(None, "or take from here")
+    high: int | float | None = field(None, "up to here, inclusive; whole numbers when both ends are")
+    scale: Literal["linear", "log"] = field("linear", "log: equal steps are equal factors (learning rates, widths)")
+    points: int = field(4, "how many values a grid takes from a range", ge=2, le=1000)
+
+    @property
+    def whole(self) -> bool:
+        """A range between whole numbers yields whole numbers."""
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+    @model_validator(mode="after")
+    def check_range(self):
+        ends = self.low is not None and self.high is not None
+        if bool(self.values) == (ends or self.low is not None or self.high is not None) or (
+            not self.values and not ends
+        ):
+            raise RecipeError(
+                f'tune.space for "{self.key}" needs either values, or low and high',
+                why="an axis is a choice or a range",
+                fix=f'{{ key = "{self.key}", low = 0.001, high = 0.03, scale = "log" }}',
+            )
+        if len(set(map(repr, self.values))) != len(self.values):
+            raise RecipeError(
+                f'tune.space for "{self.key}" names a value twice',
+                why="the same trial would run twice",
+                fix="name each value once",
+            )
+        if ends and self.low >= self.high:
+            raise RecipeError(
+                f'tune.space for "{self.key}" runs from {self.low} to {self.high}',
+                why="a range goes upwards",
+                fix=f"low = {self.high}, high = {self.low}" if self.low != self.high else f"values = [{self.low}]",
+            )
+        if ends and self.scale == "log" and self.low <= 0:
+            raise RecipeError(
+                f'tune.space for "{self.key}" starts at {self.low} on a log scale',
+                why="zero and below have no logarithm",
+                fix='low = 0.001, or scale = "linear"',
+            )
+        return self
+
+
+class TuneConfig(Config):
+    """A search: grid or random, scored on held-out data (never on the test split)."""
+
+    kind: Literal["grid", "random"] = field(
+        "random", "random beats a grid beyond two axes at equal cost (Bergstra & Bengio, JMLR 13, 2012)"
+    )
+    space: Items[Axis] = field((), "what varies: a table [[tune.space]] for each setting")
+    trials: int = field(16, "trials in all; a grid stops earlier when it is used up", ge=1, le=100_000)
+    budget_seconds: float = field(0.0, "start no further trial after this much time in trials; 0 = no limit", ge=0)
+    metric: str = field("validation_bits_per_byte", "the score a trial returns")
+    direction: Literal["minimise", "maximise"] = field("minimise", "whether less or more of it is better")
+    seed: int = field(0, "decides the points and their order, and nothing else", ge=0, lt=2**32)
+
+    @model_validator(mode="after")
+    def check_keys(self):
+        keys = [axis.key for axis in self.space]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice:
+            raise RecipeError(
+                f'tune.space names "{twice}" twice', why="one setting has one axis", fix="join the two axes into one"
+            )
+        split = next((key for key in keys if key.startswith(("evaluate.", "corpus.split"))), None)
+        if split:
+            raise RecipeError(
+                f'tune.space varies "{split}"',
+                why="trials scored on different held-out text can't be compared",
+                fix="remove that axis",
+            )
+        return self
