@@ -16,6 +16,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from idiolect.data.batch import Batch
+from idiolect.data.windows import SequentialWindows
 from idiolect.errors import DataError, NumericsError, RecipeError
 from idiolect.evaluate.statistics import estimate, ratio_interval, verdict
 from idiolect.progress import Progress
@@ -44,7 +46,6 @@ def score(
     shards,
     context_length: int,
     *,
-    end_id: int,
     bytes_per_token=None,
     stride: int = 0,
     batch_tokens: int = 16_384,
@@ -54,7 +55,7 @@ def score(
     against: dict[str, np.ndarray] | None = None,
     progress: Progress | None = None,
 ) -> dict:
-    """Score a left-reading model on a split (`n_tokens`, `n_bytes`, `ids(start, stop)`, `document_starts`).
+    """Score a left-reading model on a split's shards.
 
     `bytes_per_token` is the tokenizer's (V,) table; without it every token counts the split's mean bytes.
     `against` maps a floor's name to its nats of the whole split: each adds a paired difference and a verdict.
@@ -62,8 +63,8 @@ def score(
     Raises RecipeError for an impossible stride or model, NumericsError when a score is not finite.
     """
     scores = token_scores(
-        model, shards, context_length, end_id=end_id, stride=stride, batch_tokens=batch_tokens,
-        limit_tokens=limit_tokens, boundaries=boundaries, device=device, progress=progress,
+        model, shards, context_length, stride=stride, batch_tokens=batch_tokens, limit_tokens=limit_tokens,
+        boundaries=boundaries, device=device, progress=progress,
     )  # fmt: skip
     result = summarise(scores, shards, context_length, bytes_per_token, against)
     result["about"] |= {"context_length": context_length, "stride": stride or context_length}
@@ -75,7 +76,6 @@ def token_scores(
     shards,
     context_length: int,
     *,
-    end_id: int,
     stride: int = 0,
     batch_tokens: int = 16_384,
     limit_tokens: int = 0,
@@ -86,19 +86,19 @@ def token_scores(
     """Nats and hits of every token of the split (or of evenly spaced windows up to `limit_tokens`)."""
     check_request(model, shards, context_length, stride)
     where = device.torch if device is not None else next(model.parameters()).device
-    windows_W3 = windows_of(shards.n_tokens, context_length, stride or context_length, limit_tokens)
+    windows = SequentialWindows(shards, context_length, boundaries, stride or None)
+    samples = samples_of(windows, limit_tokens)
     n_rows = max(1, batch_tokens // context_length)
-    nats, right, progress = [], [], progress or Progress.silent()
-    total = int((windows_W3[:, 2] - windows_W3[:, 1]).sum())
-    with evaluating(model), progress.bar("scoring", total, "tokens") as bar:
-        for first in range(0, len(windows_W3), n_rows):
-            batch = read_windows(shards, windows_W3[first : first + n_rows], end_id, boundaries)
-            nats_N, right_N = score_batch(model, *(None if x is None else x.to(where) for x in batch), device)
-            nats.append(nats_N)
-            right.append(right_N)
+    position, nats, right = [], [], []
+    total = min(shards.n_tokens, len(samples) * windows.stride)
+    with evaluating(model), (progress or Progress.silent()).bar("scoring", total, "tokens") as bar:
+        for first in range(0, len(samples), n_rows):
+            batch, position_N = read(windows, samples[first : first + n_rows])
+            nats_N, right_N = score_batch(model, batch.to(where), device)
+            for values, found in ((position, position_N), (nats, nats_N), (right, right_N)):
+                values.append(found)
             bar.advance(len(nats_N))
-    nats_N = np.concatenate(nats)
-    position_N = np.concatenate([np.arange(first, stop) for _, first, stop in windows_W3])
+    position_N, nats_N = np.concatenate(position), np.concatenate(nats)
     if not np.isfinite(nats_N).all():
         bad = position_N[~np.isfinite(nats_N)]
         raise NumericsError(f"{len(bad):,} of {len(nats_N):,} tokens have no finite loss, the first at {bad[0]:,}",
@@ -126,50 +126,33 @@ def check_request(model, shards, context_length: int, stride: int) -> None:
                           fix=f"--evaluate.stride={context_length // 2}, or 0 for no overlap")
 
 
-def windows_of(n_tokens: int, context_length: int, stride: int, limit_tokens: int = 0) -> np.ndarray:
-    """(W, 3) rows of: first target read, first target scored, end; scored spans tile 0..n_tokens exactly.
-
-        stride 2, context 4:   [0 1 2 3] . . . .      brackets: read; all four scored, there is nothing before
-                               . . [2 3 4 5] . .      4 and 5 scored
-                               . . . . [4 5 6 7]      6 and 7 scored
-    """
-    n_windows = 1 + max(0, -(-(n_tokens - context_length) // stride))
-    stops = np.minimum(context_length + stride * np.arange(n_windows), n_tokens)
-    scored = np.concatenate([[0], stops[:-1]])
-    read = np.maximum(scored - (context_length - stride), 0)
-    windows_W3 = np.stack([read, scored, stops], axis=1)
-    if not 0 < limit_tokens < n_tokens:
-        return windows_W3
-    n_kept = min(len(windows_W3), -(-limit_tokens // stride))
-    return windows_W3[np.linspace(0, len(windows_W3) - 1, n_kept).round().astype(np.int64)]
+def samples_of(windows: SequentialWindows, limit_tokens: int) -> np.ndarray:
+    """Which windows are scored: all, or enough evenly spaced ones, the same at every call."""
+    if not 0 < limit_tokens < windows.shards.n_tokens:
+        return np.arange(windows.n_samples)
+    n_kept = min(windows.n_samples, -(-limit_tokens // windows.stride))
+    return np.linspace(0, windows.n_samples - 1, n_kept).round().astype(np.int64)
 
 
-def read_windows(shards, windows_W3: np.ndarray, end_id: int, boundaries: str):
-    """Inputs, targets, mask of the scored targets, and the inputs' documents (None when boundaries are open)."""
-    length = int((windows_W3[:, 2] - windows_W3[:, 0]).max())
-    tokens_BT = np.full((len(windows_W3), length), end_id, np.int64)
-    targets_BT = np.full((len(windows_W3), length), end_id, np.int64)
-    scored_BT = np.zeros((len(windows_W3), length), bool)
-    for row, (read, first, stop) in enumerate(windows_W3):
-        ids = np.asarray(shards.ids(int(max(read - 1, 0)), int(stop)), np.int64)
-        targets_BT[row, : stop - read] = ids[len(ids) - (stop - read) :]
-        # The text's first token is predicted from an end of document, as every later document's first token is.
-        tokens_BT[row, 1 : stop - read] = targets_BT[row, : stop - read - 1]
-        tokens_BT[row, 0] = ids[0] if read else end_id
-        scored_BT[row, first - read : stop - read] = True
-    document_BT = None
-    if boundaries == "masked":
-        position_BT = windows_W3[:, :1] + np.arange(length) - 1
-        document_BT = torch.from_numpy(np.searchsorted(shards.document_starts, position_BT, side="right"))
-    return torch.from_numpy(tokens_BT), torch.from_numpy(targets_BT), torch.from_numpy(scored_BT), document_BT
+def read(windows: SequentialWindows, samples_B: np.ndarray) -> tuple[Batch, np.ndarray]:
+    """The samples as one batch, and the position in the split of each scored target."""
+    if samples_B[-1] - samples_B[0] == len(samples_B) - 1:
+        batch = windows.batch(int(samples_B[0]), len(samples_B))
+    else:
+        rows = [windows.batch(int(sample), 1) for sample in samples_B]
+        names = ("tokens_BT", "targets_BT", "loss_mask_BT", "document_BT")
+        columns = {name: [getattr(row, name) for row in rows] for name in names}
+        batch = Batch(**{name: None if parts[0] is None else torch.cat(parts) for name, parts in columns.items()})
+    position_BT = samples_B[:, None] * windows.stride + np.arange(windows.context_length)
+    return batch, position_BT[batch.loss_mask_BT.numpy()]
 
 
-def score_batch(model, tokens_BT, targets_BT, scored_BT, document_BT, device) -> tuple[np.ndarray, np.ndarray]:
+def score_batch(model, batch: Batch, device) -> tuple[np.ndarray, np.ndarray]:
     """Nats (float64) and hits of the scored targets, row by row; logits are made for a bounded slice at a time."""
     precision = device.autocast() if device is not None else contextlib.nullcontext()
     with torch.no_grad(), precision:
-        hidden_ND = model(tokens_BT, document_BT=document_BT)[0][scored_BT]
-        targets_N = targets_BT[scored_BT]
+        hidden_ND = model(batch.tokens_BT, document_BT=batch.document_BT)[0][batch.loss_mask_BT]
+        targets_N = batch.targets_BT[batch.loss_mask_BT]
         nats, right = [], []
         for start in range(0, len(targets_N), max(1, HEAD_ENTRIES // model.vocabulary_size)):
             part = slice(start, start + max(1, HEAD_ENTRIES // model.vocabulary_size))

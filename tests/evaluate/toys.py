@@ -14,6 +14,8 @@ class MemorySplit:
     all_ids: np.ndarray
     document_starts: np.ndarray
     n_bytes: int
+    end_id: int = 10
+    split: str = "validation"
 
     @property
     def n_tokens(self):
@@ -22,6 +24,9 @@ class MemorySplit:
     def ids(self, start, stop):
         assert 0 <= start <= stop <= self.n_tokens
         return self.all_ids[start:stop]
+
+    def rows(self, starts_B, width, out_BW):
+        out_BW[:] = self.all_ids[(starts_B[:, None] + np.arange(width)) % self.n_tokens]
 
 
 class TableModel(nn.Module):
