@@ -18,8 +18,9 @@ class KeyValueCache:
 
     def __init__(self, n_layers: int, n_rows: int, n_kv_heads: int, capacity: int, d_head: int, like: Tensor):
         shape = (n_layers, n_rows, n_kv_heads, capacity, d_head)
-        self.keys_LBGSK = torch.empty(shape, dtype=like.dtype, device=like.device)
-        self.values_LBGSK = torch.empty(shape, dtype=like.dtype, device=like.device)
+        # Zeros, not empty: a masked NaN left in memory times an attention of 0 is still NaN. Pages come when touched.
+        self.keys_LBGSK = torch.zeros(shape, dtype=like.dtype, device=like.device)
+        self.values_LBGSK = torch.zeros(shape, dtype=like.dtype, device=like.device)
         self.tokens_BS = torch.zeros(n_rows, capacity, dtype=torch.int64, device=like.device)
         self.n_rows, self.capacity = n_rows, capacity
         self.length = 0

@@ -85,14 +85,16 @@ class GPTConfig(Config):
     @model_validator(mode="after")
     def check_heads(self):
         if not self.d_head and self.d_model % self.n_heads:
-            # Rotary positions need an even number of channels as well; a fix that leads to the next error is none.
-            pair = 2 if self.positions == "rotary" and self.d_model % 2 == 0 else 1
-            low, high = _neighbours(self.d_model, self.n_heads * (2 if self.positions == "rotary" else 1))
-            heads = _nearest_divisor(self.d_model // pair, self.n_heads)
+            # Rotary and sinusoidal positions pair channels: a fix that leads to the next error is none.
+            pair = 2 if self.positions in ("rotary", "sinusoidal") else 1
+            fixes = _widths(self.d_model, self.n_heads * pair)
+            if self.d_model % pair == 0:
+                heads = _nearest_divisor(self.d_model // pair, self.n_heads)
+                fixes += f", or --model.n_heads={heads}"
             raise RecipeError(
                 f"model.d_model = {self.d_model} can't be shared by model.n_heads = {self.n_heads}",
                 why=f"every head needs the same number of channels: {self.d_model} / {self.n_heads} is not whole",
-                fix=f"{_widths(low, high)}, or --model.n_heads={heads}",
+                fix=fixes,
             )
         if self.n_heads % self.resolved_n_kv_heads:
             raise RecipeError(
@@ -116,7 +118,7 @@ class GPTConfig(Config):
             raise RecipeError(
                 f'model.d_model = {self.d_model} is odd, and model.positions = "sinusoidal" needs it even',
                 why="a sinusoidal position is a sine and a cosine for each wavelength",
-                fix=f"--model.d_model={self.d_model + 1}",
+                fix=_widths(self.d_model, 2 if self.d_head else 2 * self.n_heads),
             )
         wrong = set(self.window_pattern) - {"S", "L"}
         if wrong or not self.window_pattern:
@@ -146,14 +148,10 @@ class GPTConfig(Config):
         return self
 
 
-def _neighbours(value: int, multiple: int) -> tuple[int, int]:
-    """The nearest multiples below (0 when there is none) and above."""
+def _widths(value: int, multiple: int) -> str:
+    """The nearest widths below and above that are whole multiples, as flags."""
     below = value // multiple * multiple
-    return below, below + multiple
-
-
-def _widths(low: int, high: int) -> str:
-    return ", ".join(f"--model.d_model={width}" for width in (low, high) if width > 0)
+    return ", ".join(f"--model.d_model={width}" for width in (below, below + multiple) if width > 0)
 
 
 def _nearest_divisor(value: int, near: int) -> int:

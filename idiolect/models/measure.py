@@ -30,7 +30,7 @@ def parameters(config: GPTConfig, vocabulary_size: int) -> dict[str, int]:
 
 
 def flops_per_token(config: GPTConfig, vocabulary_size: int, context_length: int = 0) -> dict[str, int]:
-    """Operations per token at this context length (0 = the model's): by part, `forward`, and `training` = 3 forwards."""
+    """Operations per token by part at a context length (0 = the model's), `forward`, and `training` = 3 forwards."""
     d, ff = config.d_model, config.resolved_d_ff
     n_source = context_length or config.context_length
     q, kv = config.n_heads * config.resolved_d_head, config.resolved_n_kv_heads * config.resolved_d_head

