@@ -25,14 +25,17 @@ PLAIN_LINE_EVERY_SECONDS = 5.0
 class Progress:
     """The console of one command; every long function receives it."""
 
-    def __init__(self, *, quiet: bool = False):
+    def __init__(self, *, quiet: bool = False, json: bool = False):
         self._console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+        # A table squeezed into 80 columns of a log file folds its cells; a file has no width.
+        width = None if sys.stdout.isatty() else 160
+        self._results = self._console if json else Console(highlight=False, soft_wrap=True, width=width)
         self.quiet = quiet
 
     @classmethod
     def silent(cls) -> "Progress":
         """Says nothing: for tests and for library use."""
-        return cls(quiet=True)
+        return cls(quiet=True, json=True)
 
     def say(self, text: str = "") -> None:
         """One line of news. User text is never read as markup."""
@@ -46,8 +49,13 @@ class Progress:
         """Something a user should know that does not stop the work."""
         self._console.print(Text(f"warning: {text}", style="yellow"))
 
-    def table(self, columns: list[str], rows: list[list[Any]], title: str | None = None) -> None:
-        """A small table: the first column reads from the left, the others align right."""
+    def table(
+        self, columns: list[str], rows: list[list[Any]], title: str | None = None, *, result: bool = False
+    ) -> None:
+        """A small table: the first column reads from the left, the others align right.
+
+        A `result` goes to standard output, unless that is kept for one line of JSON.
+        """
         table = Table(
             title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0)
         )
@@ -55,7 +63,11 @@ class Progress:
             table.add_column(column, justify="left" if i == 0 else "right", header_style="dim", overflow="fold")
         for row in rows:
             table.add_row(*(Text(str(cell)) for cell in row))
-        self._console.print(table)
+        (self._results if result else self._console).print(table)
+
+    def show(self, text: str) -> None:
+        """A line of the result itself: to standard output, unless that is kept for one line of JSON."""
+        self._results.print(Text(text))
 
     @contextlib.contextmanager
     def bar(self, label: str, total: float | None = None, unit: str = "documents") -> Iterator["Bar"]:

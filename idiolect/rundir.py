@@ -28,6 +28,7 @@ from idiolect.errors import DataError, ResourceError, RunInUse
 MANIFEST = "manifest.json"
 TEMPORARY = ".tmp-"
 PREPARED = "prepared"
+INPUTS = "inputs.json"
 
 
 def canonical_json(value: Any) -> str:
@@ -166,7 +167,7 @@ def stage(runs: Path, name: str, inputs: dict, make: Callable[[Path], None]) -> 
                 return final, False
             with new_folder(final) as folder:
                 make(folder)
-                write_json(folder / "inputs.json", inputs)
+                write_json(folder / INPUTS, inputs)
     except OSError as error:
         raise disk_error(error, final) from error
     return final, True
@@ -175,6 +176,7 @@ def stage(runs: Path, name: str, inputs: dict, make: Callable[[Path], None]) -> 
 def content_hash(folder: Path, pattern: str = "*") -> str:
     """What a finished stage's files hold, by their manifest: equal content, equal hash, whatever made it."""
     files = {name: entry["sha256"] for name, entry in manifest_of(folder).items() if fnmatch.fnmatch(name, pattern)}
+    files.pop(INPUTS, None)  # says how it was made, code version included
     return fingerprint(files)
 
 

@@ -22,3 +22,4 @@ class TrainConfig(Config):
     budget_seconds: float = field(
         0.0, "most seconds of training; the schedule is fitted to it after the first steps; 0 = no limit", ge=0
     )
+    tensorboard: bool = field(False, "write TensorBoard files too (needs the extra of that name)")

@@ -1,0 +1,75 @@
+"""The whole request: one frozen value made of every room's config. Only this file, the stages and the verbs see it.
+
+A recipe file holds what differs from the defaults below; `runs/<name>/recipe.toml` holds everything.
+"""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+
+from idiolect.config import Config, field
+from idiolect.config_load import Loaded, load
+from idiolect.corpus.config import CorpusConfig
+from idiolect.data.config import DataConfig
+from idiolect.device import DeviceConfig
+from idiolect.errors import RecipeError
+from idiolect.evaluate.config import EvaluateConfig
+from idiolect.generate.config import GenerateConfig
+from idiolect.models.config import GPTConfig
+from idiolect.optim.config import AdamWConfig, OptimConfig
+from idiolect.tasks.config import ClassificationConfig
+from idiolect.tokenizer.config import TokenizerConfig
+from idiolect.train.config import TrainConfig
+from idiolect.tune.config import TuneConfig
+
+BUILT_IN = Path(__file__).parent / "recipes"
+
+
+class FinetuneConfig(Config):
+    """A task, and how the model is fitted to it."""
+
+    task: ClassificationConfig = field(ClassificationConfig(), "what to learn, and from which examples")
+    train: TrainConfig = field(TrainConfig(steps=600, eval_every_steps=100), "how long, and how it is watched")
+    optim: OptimConfig = field(OptimConfig(optimiser=AdamWConfig(learning_rate=3e-4)), "how weights move")
+    from_scratch: bool = field(False, "start from random weights instead: what did pre-training bring?")
+
+
+class Recipe(Config):
+    """Everything that decides a run."""
+
+    seed: int = field(1, "decides initial weights, data order and dropout", ge=0, lt=2**63)
+    corpus: CorpusConfig = field(CorpusConfig(), "the text")
+    tokenizer: TokenizerConfig = field(TokenizerConfig(), "how text becomes token ids")
+    data: DataConfig = field(DataConfig(), "how ids become batches")
+    model: GPTConfig = field(GPTConfig(), "the architecture")
+    optim: OptimConfig = field(OptimConfig(), "the optimiser and its schedule")
+    train: TrainConfig = field(TrainConfig(), "the training loop")
+    evaluate: EvaluateConfig = field(EvaluateConfig(), "how the model is scored")
+    generate: GenerateConfig = field(GenerateConfig(), "how the model writes")
+    prompts: tuple[str, ...] = field((), "texts the report's samples go on from; none = from nothing", strict=False)
+    finetune: FinetuneConfig = field(FinetuneConfig(), "a task to fit the trained model to")
+    tune: TuneConfig = field(TuneConfig(), "a search over settings")
+    device: DeviceConfig = field(DeviceConfig(), "where to compute")
+    usd_per_hour: float = field(0.0, "price of this machine, for the cost in plans and reports; 0 = unknown", ge=0)
+
+
+def find_recipe(target: str) -> Path:
+    """The file a user means: a path, or the name of a built-in recipe. Raises RecipeError naming what is near."""
+    path = Path(target)
+    if path.suffix == ".toml" or path.exists():
+        return path
+    built_in = BUILT_IN / f"{target}.toml"
+    if built_in.is_file():
+        return built_in
+    names = sorted(p.stem for p in BUILT_IN.glob("*.toml") if p.stem != "base")
+    near = difflib.get_close_matches(target, names, 1, 0.5)
+    raise RecipeError(
+        f"there is no recipe, run or built-in recipe called {target}",
+        why="built-in recipes: " + ", ".join(names),
+        fix=near[0] if near else "idiolect new mine.toml --text ./my-folder --budget 10m",
+    )
+
+
+def load_recipe(path: Path | None, flags: Sequence[str] = ()) -> Loaded[Recipe]:
+    """Read and check a recipe with flags over it; None is the defaults alone. Raises RecipeError."""
+    return load(Recipe, path, flags)

@@ -1,0 +1,44 @@
+"""Every byte of a run against the hashes that were taken when it was written."""
+
+import json
+
+from idiolect.errors import DataError
+from idiolect.rundir import PREPARED, is_complete, verify_folder
+from idiolect.stages.job import Job
+from idiolect.tokenizer import shards
+
+
+def verified(job: Job) -> dict:
+    """Check the run's stages and checkpoints. Raises DataError when any is damaged."""
+    folders = [job.runs / PREPARED / name for name in stage_names(job)]
+    checkpoints = sorted(p for p in job.run.checkpoints.glob("step-*") if is_complete(p))
+    if not folders and not checkpoints:
+        raise DataError(f"the run {job.run.name} holds nothing to verify", why="nothing has been prepared or trained",
+                        fix="idiolect run RECIPE")  # fmt: skip
+    found, damaged = {}, []
+    with job.progress.bar("verifying", len(folders) + len(checkpoints), "folders") as bar:
+        for folder in [*folders, *checkpoints]:
+            try:
+                verify_folder(folder)
+                if folder.name.startswith("shards-"):
+                    shards.verify(folder)
+                found[folder.name] = "whole"
+            except DataError as error:
+                found[folder.name] = error.what
+                damaged.append(error)
+            bar.advance()
+    for name, state in found.items():
+        job.progress.show(f"{name}: {state}")
+    if damaged:
+        first, n = damaged[0], len(damaged)
+        raise DataError(
+            first.what if n == 1 else f"{n} folders are damaged, the first: {first.what}", why=first.why, fix=first.fix
+        )
+    return {"folders": found}
+
+
+def stage_names(job: Job) -> list[str]:
+    """The prepared folders a run was made from, by its lineage."""
+    if not job.run.lineage.exists():
+        return []
+    return list(json.loads(job.run.lineage.read_text()).get("stages", {}).values())

@@ -1,0 +1,133 @@
+"""One recipe being carried out: what was asked, the run directory it happens in, and where it computes."""
+
+import contextlib
+import datetime
+import importlib.metadata
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from idiolect import __version__, rundir
+from idiolect.config import to_toml
+from idiolect.config_load import Loaded
+from idiolect.errors import DataError, IdiolectError, RecipeError
+from idiolect.progress import Progress
+from idiolect.recipe import Recipe, find_recipe, load_recipe
+from idiolect.rundir import RunDir
+
+PACKAGE = Path(__file__).parents[1]
+LIBRARIES = ("torch", "numpy", "tokenizers", "safetensors", "daft", "pyarrow", "ftfy")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One recipe being carried out."""
+
+    loaded: Loaded[Recipe]
+    run: RunDir
+    runs: Path
+    progress: Progress
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.loaded.config
+
+    @cached_property
+    def device(self):
+        """Where this job computes; the process is set up for it on first use."""
+        from idiolect.device import prepare_process, resolve_device
+
+        device = resolve_device(self.recipe.device)
+        prepare_process(self.recipe.device, device)
+        return device
+
+
+def open_job(
+    target: str | None, flags: Sequence[str], *, name: str | None, runs: Path, progress: Progress, trained: bool = False
+) -> Job:
+    """The job a target names: a recipe, a built-in recipe, or the folder of a run (`trained`: it must be one).
+
+    Raises RecipeError when there is no such thing, DataError when the run has no weights yet.
+    """
+    if target is None:
+        raise RecipeError(
+            "no recipe is named", why="this verb works on a recipe or on a run",
+            fix="idiolect new mine.toml --text ./my-folder --budget 10m, then name mine.toml",
+        )  # fmt: skip
+    folder = Path(target)
+    if not folder.is_dir() and not folder.suffix and (runs / target / "recipe.toml").is_file():
+        folder = runs / target
+    if folder.is_dir():
+        if not (folder / "recipe.toml").is_file():
+            raise RecipeError(
+                f"{target} is not the folder of a run", why="it holds no recipe.toml",
+                fix=f"idiolect new mine.toml --text {target} --budget 10m  (to train on its files)",
+            )  # fmt: skip
+        path, runs, name = folder / "recipe.toml", folder.parent, name or folder.name
+    else:
+        path = find_recipe(target)
+        name = name or path.stem
+    check_name(name)
+    job = Job(load_recipe(path, flags), RunDir(Path(runs) / name), Path(runs), progress)
+    if trained and not job.run.checkpoints.is_dir():
+        raise DataError(
+            f"the run {name} has no trained model yet", why=f"there is no {job.run.checkpoints}",
+            fix=f"idiolect train {target}",
+        )  # fmt: skip
+    return job
+
+
+def check_name(name: str) -> None:
+    """Raise RecipeError unless a run's name is one plain folder name."""
+    if not name or name != Path(name).name or name.startswith(".") or name == rundir.PREPARED or "\0" in name:
+        raise RecipeError(
+            f"{name!r} can't name a run", why="a run is one folder below --runs, and prepared/ is taken",
+            fix="--name my-run",
+        )  # fmt: skip
+
+
+@contextlib.contextmanager
+def recorded(job: Job) -> Iterator[None]:
+    """Hold the run directory, and leave in exit.json how it ended."""
+    with job.run.lock():
+        try:
+            yield
+        except IdiolectError as error:
+            _leave(job, error.exit_code, error.kind, error.what)
+            raise
+        except BaseException as error:
+            _leave(job, 1, type(error).__name__, str(error))
+            raise
+        _leave(job, 0, "done", "done")
+
+
+def _leave(job: Job, code: int, kind: str, message: str) -> None:
+    steps = sorted(p.name for p in job.run.checkpoints.glob("step-*") if rundir.is_complete(p))
+    last = max(steps, key=lambda name: int(name.split("-")[1]), default=None)
+    # Paths of this machine don't belong in an artefact.
+    message = message.replace(str(Path.cwd()) + os.sep, "").replace(str(Path.home()), "~")
+    job.run.write_exit(code, kind, message, int(last.split("-")[1]) if last else None, last)
+
+
+def save_recipe(job: Job) -> None:
+    """The complete recipe, from which the run repeats."""
+    header = f"The complete recipe of the run {job.run.name}, every default written out. It repeats from this file."
+    rundir.write_atomic(job.run.recipe, to_toml(job.recipe, header=header))
+
+
+def lineage(job: Job, **more) -> dict:
+    """What a result can be traced back to: code, libraries, machine. No path, no name of a person or host."""
+    from idiolect.device import physical_cores
+
+    return {
+        "idiolect": __version__,
+        "code": rundir.code_version(PACKAGE),
+        "python": platform.python_version(),
+        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "hardware": {"machine": platform.machine(), "system": platform.system(), "physical_cores": physical_cores()},
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "commands": [f"idiolect run runs/{job.run.name}/recipe.toml --name {job.run.name}-again"],
+    } | more

@@ -1,0 +1,173 @@
+"""The first stages: text to documents, tokenizer, token shards and floors, in runs/prepared/, shared by every run.
+
+A stage that stands is not made again. Fingerprints of later stages use the *content* of earlier ones, so a new version
+of our code that yields the same documents doesn't make anything after them anew.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from idiolect import rundir
+from idiolect.config import flatten
+from idiolect.stages.job import PACKAGE, Job
+
+SPLITS = ("train", "validation", "test")
+
+
+def _stage(job: Job, name: str, inputs: dict, make) -> Path:
+    folder, made = rundir.stage(job.runs, name, inputs, make)
+    if not made:
+        job.progress.say(f"{name}: nothing to do, {folder.name} stands")
+    return folder
+
+
+def corpus(job: Job) -> Path:
+    """Cleaned, split documents."""
+    from idiolect.corpus import fingerprint_of
+    from idiolect.corpus.prepare import prepare
+
+    config = job.recipe.corpus
+    return _stage(job, "corpus", fingerprint_of(config), lambda out: prepare(config, out, job.progress))
+
+
+def tokenizer(job: Job, documents: Path) -> Path:
+    """A tokenizer trained on the training split alone, and what it does to the validation split."""
+    from idiolect.corpus.documents import read_texts
+    from idiolect.tokenizer.build import build
+    from idiolect.tokenizer.inspect import inspect
+
+    config = job.recipe.tokenizer
+
+    def make(out: Path) -> None:
+        job.progress.heading(f"Tokenizer ({config.kind})")
+        built = build(config, read_texts(documents, "train"))
+        built.save(out)
+        rundir.write_json(out / "inspection.json", inspect(built, read_texts(documents, held_out(documents))))
+
+    reads = {
+        "text": rundir.content_hash(documents, "train.parquet"), "inspected": rundir.content_hash(documents, "validation.parquet"),
+        "config": flatten(config), "code": rundir.code_version(PACKAGE / "tokenizer"),
+        "file": rundir.sha256_file(Path(config.path)) if config.kind == "file" and Path(config.path).is_file() else "",
+    }  # fmt: skip
+    return _stage(job, "tokenizer", reads, make)
+
+
+def held_out(documents: Path) -> str:
+    """The split that figures are first looked up on: validation, or the training text when nothing is held out."""
+    kept = rundir.read_json(documents / "audit.json")["kept"]
+    return "validation" if kept.get("validation", {}).get("documents") else "train"
+
+
+def shards(job: Job, documents: Path, tokens: Path) -> Path:
+    """The documents as token ids, memory-mapped."""
+    from idiolect.corpus.documents import read_texts
+    from idiolect.tokenizer import shards as shard_files
+    from idiolect.tokenizer.encode import Tokenizer
+
+    built = Tokenizer.load(tokens)
+
+    def make(out: Path) -> None:
+        job.progress.heading("Token shards")
+        for split in SPLITS:
+            shard_files.write(
+                built, read_texts(documents, split), out, split, workers=job.recipe.corpus.workers, progress=job.progress
+            )
+
+    reads = {
+        "documents": {split: rundir.content_hash(documents, f"{split}.parquet") for split in SPLITS},
+        "tokenizer": built.hash, "code": rundir.code_version(PACKAGE / "tokenizer"),
+    }  # fmt: skip
+    return _stage(job, "shards", reads, make)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The folders of the first three stages, and what later stages need of them."""
+
+    documents: Path
+    tokens: Path
+    ids: Path
+
+    @cached_property
+    def tokenizer(self):
+        from idiolect.tokenizer.encode import Tokenizer
+
+        return Tokenizer.load(self.tokens)
+
+    def split(self, name: str):
+        """The shards of a split."""
+        from idiolect.tokenizer.shards import Shards
+
+        return Shards(self.ids, name)
+
+    @cached_property
+    def audit(self) -> dict:
+        return rundir.read_json(self.documents / "audit.json")
+
+    @cached_property
+    def inspection(self) -> dict:
+        return rundir.read_json(self.tokens / "inspection.json")
+
+    @property
+    def held_out(self) -> list[str]:
+        """The splits besides training that hold any text."""
+        return [split for split in SPLITS[1:] if self.audit["kept"].get(split, {}).get("documents")]
+
+    @property
+    def hash(self) -> str:
+        """Fingerprint of the token ids a model would learn from."""
+        return rundir.content_hash(self.ids)
+
+
+def prepared(job: Job) -> Prepared:
+    """The first three stages, in order."""
+    documents = corpus(job)
+    tokens = tokenizer(job, documents)
+    return Prepared(documents, tokens, shards(job, documents, tokens))
+
+
+def floors(job: Job, ready: Prepared) -> "FloorsOf":
+    """What uniform, unigram and n-gram models reach on each held-out split."""
+    from idiolect.evaluate.floors import Floors, summarise
+
+    config = job.recipe.evaluate.floors
+
+    def make(out: Path) -> None:
+        job.progress.heading("Floors (n-gram models of the same text)")
+        counted = Floors(ready.split("train"), ready.tokenizer.vocabulary_size, config)
+        for split in ready.held_out:
+            held = ready.split(split)
+            nats = counted.nats(held)
+            figures = summarise(nats, held.n_bytes, counted)
+            rundir.write_json(out / f"{split}.json", figures)
+            best = figures["about"]["best"]
+            if best in nats:
+                np.save(out / f"{split}.npy", nats[best].astype(np.float32))
+
+    reads = {
+        "ids": ready.hash,
+        "config": flatten(config),
+        "code": [rundir.sha256_file(PACKAGE / name) for name in ("evaluate/floors.py", "models/ngram.py")],
+    }
+    return FloorsOf(_stage(job, "floors", reads, make))
+
+
+@dataclass(frozen=True)
+class FloorsOf:
+    """The figures of the floors stage, and each token's price under the best of them."""
+
+    folder: Path
+
+    def figures(self, split: str) -> dict:
+        """Each floor's nats a token and bits a byte."""
+        return rundir.read_json(self.folder / f"{split}.json")
+
+    def best_nats(self, split: str) -> dict[str, np.ndarray]:
+        """Name of the best floor -> nats of every token of the split; empty when it is the uniform one."""
+        path = self.folder / f"{split}.npy"
+        if not path.exists():
+            return {}
+        return {self.figures(split)["about"]["best"]: np.load(path, allow_pickle=False).astype(np.float64)}

@@ -1,0 +1,123 @@
+"""What a person sees at the end of a verb, and what `show` prints."""
+
+import json
+
+from idiolect import rundir
+from idiolect.cli import Request
+from idiolect.config import flatten, plain
+from idiolect.errors import RecipeError
+from idiolect.progress import Progress, show_bytes, show_count, show_seconds
+from idiolect.recipe import Recipe, load_recipe
+from idiolect.stages.job import Job, open_job
+from idiolect.stages.prepared import SPLITS, Prepared, prepared
+from idiolect.stages.training import RECORD
+from idiolect.stages.verdicts import show_scores
+
+SAMPLE_CHARACTERS = 700
+
+
+def show_prepared(job: Job, ready: Prepared) -> dict:
+    """Documents, drops, tokens, shards."""
+    audit, rows = ready.audit, []
+    listed = {split: ready.split(split) for split in SPLITS if audit["kept"].get(split, {}).get("documents")}
+    for split, shards in listed.items():
+        kept = audit["kept"][split]
+        rows.append([split, f"{kept['documents']:,}", show_bytes(kept["bytes"]), f"{shards.n_tokens:,}",
+                     f"{shards.n_bytes / shards.n_tokens:.2f}"])  # fmt: skip
+    job.progress.table(["split", "documents", "text", "tokens", "bytes a token"], rows, result=True)
+    for reason, drop in sorted(audit["dropped"].items(), key=lambda item: -item[1]["documents"]):
+        job.progress.show(f"dropped {drop['documents']:,} documents: {reason}")
+    for skipped in audit.get("skipped_files", []):
+        job.progress.show(f"skipped {skipped['file']}: {skipped['reason']}")
+    return {
+        "documents": {split: audit["kept"][split]["documents"] for split in listed},
+        "tokens": {split: shards.n_tokens for split, shards in listed.items()},
+        "dropped": {reason: drop["documents"] for reason, drop in audit["dropped"].items()},
+        "shards": [entry["sha256"] for shards in listed.values() for entry in shards.listed["shards"]],
+        "stages": {"corpus": ready.documents.name, "tokenizer": ready.tokens.name, "shards": ready.ids.name},
+    }
+
+
+def show_training(job: Job) -> dict:
+    """How the training ended."""
+    record = rundir.read_json(job.run.path / RECORD)
+    outcome = record["outcome"]
+    job.progress.show(
+        f"{job.run.name}: {show_count(record['parameters']['total'])} parameters, {outcome['step']:,} steps, "
+        f"{show_count(outcome['tokens'])} tokens, {show_seconds(outcome['seconds'])}"
+    )
+    if outcome["best_value"] is not None:
+        job.progress.show(f"best validation: {outcome['best_value']:.4f} nats a token, at step {outcome['best_step']:,}")
+    return outcome | {"run": job.run.name}
+
+
+def show_end(job: Job, ready: Prepared, scores: dict, samples: list[dict], report) -> dict:
+    """The door to what the journey made: samples, scores beside the floors, the report, the command to chat."""
+    progress = job.progress
+    progress.heading("It writes")
+    for sample in samples[:3]:
+        text = (sample["prompt"] + sample["text"]).strip()
+        progress.show(text[:SAMPLE_CHARACTERS] + (" …" if len(text) > SAMPLE_CHARACTERS else ""))
+        progress.show("---")
+    show_scores(job, scores)
+    outcome = rundir.read_json(job.run.path / RECORD)["outcome"]
+    progress.show(f"\ntrained in {show_seconds(outcome['seconds'])}")
+    progress.show(f"report:  {report}")
+    progress.show(f"talk:    idiolect chat {job.run.path}")
+    return {
+        "run": job.run.name, "report": str(report), "seconds": outcome["seconds"], "samples": samples,
+        "scores": {split: {k: v for k, v in found.items() if k not in ("about", "against")}
+                   for split, found in scores["splits"].items()},
+    }  # fmt: skip
+
+
+def shown(request: Request) -> dict:
+    """`show`: settings, corpus, tokenizer or schema."""
+    what, progress = request.options["what"], Progress(quiet=request.quiet, json=request.json)
+    if what == "schema":
+        schema = Recipe.model_json_schema()
+        if not request.json:
+            print(json.dumps(schema, indent=1))
+        return schema
+    if what == "settings":
+        return show_settings(request, progress)
+    if what not in ("corpus", "tokenizer"):
+        raise RecipeError(f"--what={what} is nothing to show", why="it can be settings, corpus, tokenizer or schema",
+                          fix="--what=settings")  # fmt: skip
+    job = open_job(request.target, request.flags, name=request.name, runs=request.runs, progress=progress)
+    ready = prepared(job)
+    if what == "tokenizer":
+        return show_tokenizer(progress, ready.inspection)
+    show_prepared(job, ready)
+    for reason, drop in ready.audit["dropped"].items():
+        for sample in drop["samples"][:3]:
+            progress.show(f"  {reason} · {sample['source']}: {' '.join(sample['text'].split())[:160]}")
+    return ready.audit
+
+
+def show_settings(request: Request, progress: Progress) -> dict:
+    """Each setting, its value and where that comes from."""
+    if request.target is None:
+        loaded = load_recipe(None, request.flags)
+    else:
+        loaded = open_job(
+            request.target, request.flags, name=request.name, runs=request.runs, progress=progress
+        ).loaded  # fmt: skip
+    flat = flatten(loaded.config)
+    rows = [[key, json.dumps(plain(value), ensure_ascii=False), loaded.origin(key)] for key, value in flat.items()]
+    width = max(len(row[0]) for row in rows)
+    for key, value, origin in rows:
+        progress.show(f"{key:<{width}}  {value:<24}  {origin}")
+    return {key: {"value": plain(value), "origin": loaded.origin(key)} for key, value in flat.items()}
+
+
+def show_tokenizer(progress: Progress, inspection: dict) -> dict:
+    """What the tokenizer does to held-out text."""
+    for name, value in inspection.items():
+        if isinstance(value, float):
+            value = f"{value:.4g}"
+        elif isinstance(value, (list, dict)):
+            value = json.dumps(value, ensure_ascii=False)
+            value = value if len(value) < 400 else value[:399] + "…"
+        progress.show(f"{name.replace('_', ' '):<22} {value}")
+    return inspection

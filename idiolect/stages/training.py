@@ -1,0 +1,226 @@
+"""Token shards become weights: the model, its optimiser, the loop, in the run's own directory.
+
+The settings that decide the weights are fingerprinted in training.json. When they have changed, what stood is moved
+aside to runs/<name>.1, .2, ...; settings that only decide how a run is watched or saved may change in mid-run.
+"""
+
+import functools
+import os
+
+import numpy as np
+
+from idiolect import distributed, rundir
+from idiolect.config import flatten
+from idiolect.data.windows import Windows
+from idiolect.device import peak_flops
+from idiolect.errors import CheckpointError, RecipeError
+from idiolect.evaluate.score import score
+from idiolect.models.build import build_model
+from idiolect.models.measure import flops_per_token, parameters
+from idiolect.optim.average import WeightAverage
+from idiolect.optim.build import build_optimiser
+from idiolect.optim.config import advice
+from idiolect.optim.schedules import factor
+from idiolect.progress import MetricsLog, show_count, show_seconds
+from idiolect.stages.job import Job, lineage, save_recipe
+from idiolect.stages.prepared import Prepared
+from idiolect.train.checkpoint import Checkpoint, CheckpointStore
+from idiolect.train.loop import Outcome, Probe, batch_shape, train
+from idiolect.train.loss import lm_loss
+
+RECORD = "training.json"
+# Settings that change how a run is watched, saved or split over memory, not what is learned.
+WATCHING = {
+    "train.micro_batch_tokens", "train.log_every_steps", "train.eval_every_steps", "train.save_every_steps",
+    "train.keep", "train.tensorboard", "data.prefetch_batches",
+}  # fmt: skip
+DECIDING = ("seed", "model.", "optim.", "data.", "train.", "device.dtype")
+
+
+def deciding_settings(flat: dict) -> dict:
+    """The settings on which the weights depend."""
+    return {key: value for key, value in flat.items() if key.startswith(DECIDING) and key not in WATCHING}
+
+
+def trained(job: Job, ready: Prepared) -> bool:
+    """Train, or go on training, to the end. False when the finished model stands already."""
+    decides = deciding_settings(flatten(job.recipe)) | {"ids": ready.hash}
+    record = job.run.path / RECORD
+    if distributed.is_main():
+        set_aside_if_changed(job, decides)
+    distributed.barrier()
+    if record.exists() and rundir.read_json(record)["finished"]:
+        job.progress.say("training: nothing to do, the model stands")
+        return False
+    job.progress.heading("Training")
+    for warning in advice(job.recipe.optim):
+        job.progress.warn(warning)
+    if distributed.is_main():
+        save_recipe(job)
+        rundir.write_json(record, {"decides": decides, "finished": False})
+    outcome = run_loop(job, ready)
+    if distributed.is_main():
+        record_end(job, ready, decides, outcome)
+    return True
+
+
+def set_aside_if_changed(job: Job, decides: dict) -> None:
+    """Move a run whose weights were decided by other settings to a folder of its own."""
+    record = job.run.path / RECORD
+    if not record.exists():
+        return
+    before = rundir.read_json(record)["decides"]
+    changed = sorted(key for key in {*before, *decides} if before.get(key) != decides.get(key))
+    if not changed:
+        return
+    number = 1
+    while job.run.path.with_name(f"{job.run.name}.{number}").exists():
+        number += 1
+    aside = job.run.path.with_name(f"{job.run.name}.{number}")
+    aside.mkdir()
+    # The record goes last: a move that is cut short is found and finished the next time.
+    for path in sorted(job.run.path.iterdir(), key=lambda p: p.name == RECORD):
+        if not path.name.startswith("lock"):
+            os.rename(path, aside / path.name)
+    shown = ", ".join("the text" if key == "ids" else key for key in changed[:4])
+    job.progress.say(f"{shown} changed: the earlier run was moved to {aside.name}, training begins anew")
+
+
+def run_loop(job: Job, ready: Prepared) -> Outcome:
+    """Build everything the loop needs from the recipe, and run it."""
+    recipe, device = job.recipe, job.device
+    tokenizer, split = ready.tokenizer, ready.split("train")
+    length = recipe.model.context_length
+    source = Windows(split, length, recipe.seed + recipe.data.seed, recipe.data.shuffle, recipe.data.boundaries)
+    samples, micro = batch_shape(recipe.train, length, distributed.world_size())
+    model = build_model(recipe.model, tokenizer.vocabulary_size, recipe.seed).to(device.torch)
+    describe(job, model, source.n_samples * length, samples * length)
+    seed_dropout(recipe.seed)
+    optimiser = build_optimiser(recipe.optim, model)
+    average = WeightAverage(model, recipe.optim.average_decay) if recipe.optim.average_decay else None
+    bits = split.n_tokens / split.n_bytes / np.log(2)
+    return train(
+        model=compiled(job, model), optimiser=optimiser, schedule=functools.partial(factor, recipe.optim.schedule),
+        source=source, loss_of=lm_loss, config=recipe.train, batch_samples=samples, micro_samples=micro,
+        checkpoints=CheckpointStore(job.run.checkpoints, recipe.train.keep),
+        metrics=MetricsLog(job.run.metrics, recipe.train.tensorboard), progress=job.progress, device=device,
+        probes=validation_probes(job, ready), average=average, bits_per_byte_per_nat=bits,
+        flops_per_token=flops_per_token(recipe.model, tokenizer.vocabulary_size, length)["training"],
+        peak_flops=peak_flops(device), settings=deciding_settings(flatten(recipe)) | {"ids": ready.hash},
+        breaking_keys=("model", "optim", "data", "seed", "ids"), prefetch=recipe.data.prefetch_batches,
+    )  # fmt: skip
+
+
+def seed_dropout(seed: int) -> None:
+    """Dropout draws from torch's global generator; each rank has its own stream."""
+    import torch
+
+    torch.manual_seed(seed * 1_000_003 + distributed.rank())
+
+
+def compiled(job: Job, model):
+    """The model compiled when the recipe asks for it."""
+    if not job.device.compile:
+        return model
+    import torch
+
+    return torch.compile(model)
+
+
+def describe(job: Job, model, epoch_tokens: int, step_tokens: int) -> None:
+    """Say what is about to be trained, with its arithmetic."""
+    config = job.recipe.train
+    n = sum(p.numel() for p in model.parameters())
+    seen = config.steps * step_tokens
+    job.progress.say(
+        f"{job.recipe.model.kind}: {show_count(n)} parameters; {config.steps:,} steps x {step_tokens:,} tokens = "
+        f"{show_count(seen)} tokens, {seen / epoch_tokens:.2g} epochs of {show_count(epoch_tokens)}"
+    )
+
+
+def validation_probes(job: Job, ready: Prepared) -> list[Probe]:
+    """The validation score during training; none when no text is held out."""
+    if "validation" not in ready.held_out:
+        job.progress.warn("no validation text is held out: the best checkpoint will be the last one")
+        return []
+    held, recipe = ready.split("validation"), job.recipe
+
+    def validation(model, step: int) -> dict[str, float]:
+        # One rank's score is every rank's: they hold the same weights, and must agree on when to stop.
+        found = score(
+            model, held, recipe.model.context_length, end_id=ready.tokenizer.end_id,
+            bytes_per_token=ready.tokenizer.bytes_per_token, batch_tokens=recipe.evaluate.batch_tokens,
+            limit_tokens=recipe.evaluate.validation_tokens, boundaries=recipe.data.boundaries, device=job.device,
+        )  # fmt: skip
+        nats, bits = found["nats"]["value"], found["bits_per_byte"]["value"]
+        job.progress.say(f"step {step:,}: validation {bits:.4f} bits per byte ({nats:.4f} nats a token)")
+        return {"validation_nats": nats, "validation_bits_per_byte": bits}
+
+    return [Probe("validation", recipe.train.eval_every_steps, validation)]
+
+
+def record_end(job: Job, ready: Prepared, decides: dict, outcome: Outcome) -> None:
+    """Leave what a reader of the run needs: how it ended, what it is made of, where it came from."""
+    recipe, V = job.recipe, ready.tokenizer.vocabulary_size
+    rundir.write_json(
+        job.run.lineage,
+        lineage(
+            job,
+            stages={"corpus": ready.documents.name, "tokenizer": ready.tokens.name, "shards": ready.ids.name},
+            tokenizer_hash=ready.tokenizer.hash,
+            ids=ready.hash,
+            weights=rundir.sha256_file(outcome.last_checkpoint / "weights.safetensors"),
+        ),
+    )
+    summary = {
+        "decides": decides,
+        "finished": True,
+        "outcome": {"step": outcome.step, "reason": outcome.reason, "best_step": outcome.best_step,
+                    "best_value": outcome.best_value, "tokens": outcome.n_tokens, "seconds": outcome.seconds},
+        "parameters": parameters(recipe.model, V),
+        "flops_per_token": flops_per_token(recipe.model, V, recipe.model.context_length),
+        "vocabulary_size": V,
+    }  # fmt: skip
+    rundir.write_json(job.run.path / RECORD, summary)
+    why = {"steps": "all steps done", "time": "the time budget is used up", "patience": "validation stopped improving"}
+    job.progress.say(f"trained: {outcome.step:,} steps in {show_seconds(outcome.seconds)} ({why[outcome.reason]})")
+
+
+def pick_checkpoint(job: Job, which: str) -> Checkpoint:
+    """The checkpoint a user means by best, last, or a step. Raises CheckpointError or RecipeError."""
+    store = CheckpointStore(job.run.checkpoints, job.recipe.train.keep)
+    if which.isdigit():
+        if int(which) not in store.steps():
+            raise CheckpointError(
+                f"there is no checkpoint of step {which} in the run {job.run.name}",
+                why=f"it keeps {', '.join(map(str, store.steps())) or 'none'}",
+                fix="--checkpoint=best, --checkpoint=last, or one of these steps",
+            )
+        return store.load(int(which))
+    if which not in ("best", "last"):
+        raise RecipeError(f"--checkpoint={which} is not best, last or a step", why="", fix="--checkpoint=best")
+    if which == "best" and store.best:
+        try:
+            return store.load(store.best["step"])
+        except CheckpointError as error:
+            job.progress.warn(f"{error.what}: {error.why}; the last one is used instead of the best")
+    found = store.latest_valid(job.progress.warn)
+    if found is None:
+        raise CheckpointError(
+            f"the run {job.run.name} has no checkpoint yet", why="it has not trained to its first save",
+            fix=f"idiolect train {job.run.path}",
+        )  # fmt: skip
+    return found
+
+
+def load_model(job: Job, vocabulary_size: int, checkpoint: Checkpoint):
+    """The run's model with a checkpoint's weights (the averaged ones if it holds any), ready to be used."""
+    model = build_model(job.recipe.model, vocabulary_size, job.recipe.seed).to(job.device.torch)
+    part = "average" if "average" in checkpoint.parts() else "weights"
+    model.load_state_dict(checkpoint.tensors(part, str(job.device.torch)))
+    return model.eval()
+
+
+def weights_hash(checkpoint: Checkpoint) -> str:
+    """What later stages know a model by."""
+    return rundir.content_hash(checkpoint.path, "*.safetensors")

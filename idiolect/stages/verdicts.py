@@ -1,0 +1,142 @@
+"""What a trained model is worth: scores beside the floors, samples, the report. Each is skipped when it stands."""
+
+from pathlib import Path
+
+from idiolect import rundir
+from idiolect.config import flatten
+from idiolect.evaluate.score import score
+from idiolect.generate.decode import generate
+from idiolect.progress import read_metrics
+from idiolect.report import page
+from idiolect.stages.job import PACKAGE, Job
+from idiolect.stages.prepared import FloorsOf, Prepared
+from idiolect.stages.training import RECORD, load_model, pick_checkpoint, weights_hash
+
+SAMPLES_JSON = "samples.json"
+
+
+def evaluated(job: Job, ready: Prepared, floors: FloorsOf, which: str = "best") -> dict:
+    """Scores on the held-out splits, beside the floors; kept in evaluation.json."""
+    checkpoint = pick_checkpoint(job, which)
+    recipe = job.recipe
+    key = rundir.fingerprint(weights_hash(checkpoint), ready.hash, flatten(recipe.evaluate), recipe.data.boundaries)
+    if job.run.evaluation.exists() and (found := rundir.read_json(job.run.evaluation)).get("fingerprint") == key:
+        job.progress.say("evaluation: nothing to do, the scores stand")
+        return found
+    job.progress.heading(f"Evaluation (step {checkpoint.step:,})")
+    model = load_model(job, ready.tokenizer.vocabulary_size, checkpoint)
+    splits = {}
+    for split in recipe.evaluate.splits:
+        if split != "train" and split not in ready.held_out:
+            continue
+        held_out = split != "train"
+        splits[split] = score(
+            model, ready.split(split), recipe.model.context_length, end_id=ready.tokenizer.end_id,
+            bytes_per_token=ready.tokenizer.bytes_per_token, stride=recipe.evaluate.stride,
+            batch_tokens=recipe.evaluate.batch_tokens, limit_tokens=recipe.evaluate.limit_tokens,
+            boundaries=recipe.data.boundaries, device=job.device, progress=job.progress,
+            against=floors.best_nats(split) if held_out else None,
+        )  # fmt: skip
+        if held_out:
+            splits[split]["floors"] = floors.figures(split)
+    found = {"fingerprint": key, "step": checkpoint.step, "splits": splits}
+    rundir.write_json(job.run.evaluation, found)
+    return found
+
+
+def show_scores(job: Job, found: dict) -> None:
+    """The scores as a table, each split beside its floors."""
+    for split, scores in found["splits"].items():
+        bits, nats, perplexity, accuracy = (
+            scores[name] for name in ("bits_per_byte", "nats", "perplexity", "token_accuracy")
+        )
+        rows = []
+        for name, floor in scores.get("floors", {}).items():
+            if name != "about":
+                rows.append([floor["label"], f"{floor['bits_per_byte']:.3f}", "", f"{floor['nats']:.3f}", "", ""])
+        rows.append([
+            f"this model (step {found['step']:,})", f"{bits['value']:.3f}", f"{bits['low']:.3f} to {bits['high']:.3f}",
+            f"{nats['value']:.3f}", f"{perplexity['value']:.2f}", f"{100 * accuracy['value']:.1f} %",
+        ])  # fmt: skip
+        job.progress.table(
+            ["", "bits per byte", "95 % interval", "nats a token", f"perplexity (of {perplexity['vocabulary']:,})",
+             "tokens right"],
+            rows, title=f"{split}: {scores['about']['tokens']:,} tokens", result=True,
+        )  # fmt: skip
+        for verdict in scores.get("against", {}).values():
+            job.progress.say(verdict["verdict"])
+
+
+def sampled(job: Job, ready: Prepared, which: str = "best") -> list[dict]:
+    """A few continuations, kept in samples.txt (to read) and samples.json (for the report)."""
+    checkpoint = pick_checkpoint(job, which)
+    recipe, path = job.recipe, job.run.path / SAMPLES_JSON
+    key = rundir.fingerprint(weights_hash(checkpoint), flatten(recipe.generate), list(recipe.prompts))
+    if path.exists() and (found := rundir.read_json(path))["fingerprint"] == key:
+        job.progress.say("samples: nothing to do, they stand")
+        return found["samples"]
+    job.progress.heading("Samples")
+    model = load_model(job, ready.tokenizer.vocabulary_size, checkpoint)
+    prompts = list(recipe.prompts) or [""] * 3
+    # Prompts that are equal must not be continued equally: each is one more sample of the same prompt.
+    config = recipe.generate
+    if not recipe.prompts:
+        config, prompts = config.model_copy(update={"samples": 3}), [""]
+    texts = generate(model, ready.tokenizer, prompts, config)
+    samples = [{"prompt": prompts[text.prompt], "text": text.text} for text in texts]
+    rundir.write_json(path, {"fingerprint": key, "step": checkpoint.step, "samples": samples})
+    rundir.write_atomic(job.run.samples, "\n\n---\n\n".join(s["prompt"] + s["text"] for s in samples) + "\n")
+    return samples
+
+
+def reported(job: Job, ready: Prepared, floors: FloorsOf | None) -> Path:
+    """The run's HTML page, made of whatever the run holds so far."""
+    data = report_data(job, ready, floors)
+    key = rundir.fingerprint(data, rundir.code_version(PACKAGE / "report"))
+    mark = job.run.path / "report.json"
+    if job.run.report.exists() and mark.exists() and rundir.read_json(mark)["fingerprint"] == key:
+        job.progress.say("report: nothing to do, it stands")
+        return job.run.report
+    page.write(data, job.run.report)
+    rundir.write_json(mark, {"fingerprint": key})
+    return job.run.report
+
+
+def report_data(job: Job, ready: Prepared, floors: FloorsOf | None) -> dict:
+    """Everything the report shows, as one dict; parts that aren't there yet are left out."""
+    run = job.run
+    record = _read(run.path / RECORD) or {}
+    evaluation = _read(run.evaluation) or {}
+    metrics = read_metrics(run.metrics)
+    splits = {name: {k: v for k, v in scores.items() if k != "floors"} for name, scores in evaluation.get("splits", {}).items()}
+    seconds = record.get("outcome", {}).get("seconds")
+    data = {
+        "name": run.name,
+        "recipe": flatten(job.recipe),
+        "audit": ready.audit,
+        "tokenizer": ready.inspection,
+        "model": {key: record[key] for key in ("parameters", "flops_per_token") if key in record},
+        "metrics": metrics,
+        "floors": floors.figures(ready.held_out[0]) if floors and ready.held_out else {},
+        "evaluation": splits,
+        "samples": (_read(run.path / SAMPLES_JSON) or {}).get("samples", []),
+        "finetune": _read(run.path / "finetune.json"),
+        "lineage": _read(run.lineage) or {},
+        "cost": cost(seconds, job.recipe.usd_per_hour, metrics),
+    }
+    return {key: value for key, value in data.items() if value}
+
+
+def cost(seconds: float | None, usd_per_hour: float, metrics: list[dict]) -> dict:
+    """Time, memory and, where a price is known, money."""
+    found: dict = {"train_seconds": seconds} if seconds else {}
+    memory = max((line["memory_bytes"] for line in metrics if line.get("memory_bytes")), default=None)
+    if memory:
+        found["peak_memory_bytes"] = memory
+    if seconds and usd_per_hour:
+        found |= {"usd": seconds / 3600 * usd_per_hour, "usd_per_hour": usd_per_hour}
+    return found
+
+
+def _read(path: Path):
+    return rundir.read_json(path) if path.exists() else None
