@@ -1,6 +1,6 @@
 """Faults on demand, so that tests can kill, fail or poison a run at a named point. Off unless IDIOLECT_FAULT is set.
 
-    IDIOLECT_FAULT="checkpoint.before_rename:2:kill"          the second time that point is reached, SIGKILL this process
+    IDIOLECT_FAULT="checkpoint.before_rename:2:kill"     the second time it is reached: SIGKILL
     IDIOLECT_FAULT="checkpoint.after_file:1:raise:ENOSPC"     raise OSError with that errno
     IDIOLECT_FAULT="step.after_backward:7:nan"                tell the caller to poison what it holds
 

@@ -41,7 +41,7 @@ from idiolect.rundir import (
 STEP_FOLDER = re.compile(r"step-(\d+)")
 BEST = "best.json"
 STATE = "state.json"
-# A safetensors header takes about this much a tensor (name, dtype, shape, offsets); state and manifest this much together.
+# A safetensors header takes about this much a tensor; state and manifest this much together.
 HEADER_BYTES = 120
 STATE_BYTES = 16_000
 
@@ -207,7 +207,7 @@ class CheckpointStore:
             return
         self.load(newest)
         for step in doomed:
-            # What lies beyond the newest was passed over as damaged when we resumed. If it is valid it isn't ours to judge.
+            # What lies beyond the newest was passed over as damaged when we resumed. Valid ones stay.
             if step > newest:
                 with contextlib.suppress(CheckpointError):
                     self.load(step)

@@ -71,7 +71,7 @@ class FusedHeadLoss(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, hidden_ND: Tensor, weight_VD: Tensor, targets_N: Tensor, softcap: float, chunk_rows: int) -> Tensor:
+    def forward(ctx, hidden_ND: Tensor, weight_VD: Tensor, targets_N: Tensor, softcap: float, chunk_rows: int):
         kind = hidden_ND.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight_VD.dtype
         want_hidden, want_weight = ctx.needs_input_grad[:2]

@@ -1,0 +1,51 @@
+"""The numbers of a line of metrics.jsonl, and those beside the progress bar."""
+
+from typing import Any
+
+from idiolect.train.state import Session
+
+NAMES = (
+    "step",
+    "train_nats",
+    "train_bits_per_byte",
+    "learning_rate",
+    "grad_norm",
+    "tokens",
+    "tokens_per_second",
+    "seconds",
+    "memory_bytes",
+    "mfu",
+)
+
+
+def figures(session: Session) -> dict[str, Any]:
+    """Means over the steps since the last line, weighted by scored targets; None where unknown.
+
+    `learning_rate` is the matrices' where the optimiser tells them apart, `seconds` the time spent on updates.
+    """
+    training, state, seen = session.training, session.state, session.state.interval
+    nats = seen.sum_nats / seen.n_scored
+    speed = seen.n_tokens / seen.seconds if seen.seconds else None
+    bits, flops, peak = training.bits_per_byte_per_nat, training.flops_per_token, training.peak_flops
+    rates = training.optimiser.learning_rates()
+    values = (
+        state.step,
+        nats,
+        nats * bits if bits else None,
+        rates.get("matrices", max(rates.values())),
+        seen.grad_norm,
+        state.n_tokens,
+        speed,
+        state.seconds,
+        training.device.memory_bytes(),
+        speed * flops / peak if speed and flops and peak else None,
+    )
+    return dict(zip(NAMES, values, strict=True))
+
+
+def shown(session: Session) -> dict[str, Any]:
+    """What stands beside the bar: the loss in bits per byte where bytes are known, speed, rate, norm, memory, MFU."""
+    now = figures(session)
+    score = {"bits_per_byte": now["train_bits_per_byte"]} if now["train_bits_per_byte"] else {"nats": now["train_nats"]}
+    names = ("tokens_per_second", "learning_rate", "grad_norm", "mfu")
+    return score | {name: now[name] for name in names} | {"memory_mb": now["memory_bytes"] / 1e6}
