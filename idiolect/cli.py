@@ -16,6 +16,7 @@ from pathlib import Path
 
 from idiolect import __version__
 from idiolect.errors import IdiolectError, RecipeError, ResourceError, Stopped
+from idiolect.request import Request
 
 TARGET = "a recipe (a .toml file, or the name of a built-in one), or the folder of a run"
 
@@ -184,21 +185,6 @@ VERBS: dict[str, Verb] = {
 }
 
 
-@dataclass(frozen=True)
-class Request:
-    """What a user typed: the verb's target, its own options, and settings as `section.key=value` flags."""
-
-    verb: str
-    target: str | None
-    flags: tuple[str, ...]
-    options: dict
-    name: str | None
-    runs: Path
-    out: Path | None
-    json: bool
-    quiet: bool
-
-
 def main(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit code. A user's mistake is printed in three lines, without a traceback."""
     traceback = "--traceback" in arguments
@@ -300,7 +286,8 @@ class _Parser(argparse.ArgumentParser):
 def _parser(name: str) -> argparse.ArgumentParser:
     verb = VERBS[name]
     parser = _Parser(
-        prog=f"idiolect {name}", allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, add_help=False,
+        prog=f"idiolect {name}", allow_abbrev=False, add_help=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         usage=f"idiolect {name}{' TARGET' if verb.target else ''} [options] [--section.key=value ...]",
         description=f"{verb.summary[0].upper()}{verb.summary[1:]}.\n\n" + textwrap.fill(verb.about, 100),
         epilog="examples:\n" + "\n".join(_example(*e) for e in verb.examples)

@@ -8,8 +8,8 @@ Each verb takes a Request (what a user typed) and returns what `--json` prints.
 
 from contextlib import nullcontext
 
-from idiolect.cli import Request
 from idiolect.progress import Progress
+from idiolect.request import Request
 from idiolect.stages.job import Job, open_job, recorded
 
 
@@ -86,7 +86,8 @@ def train(request: Request) -> dict:
 def evaluate(request: Request) -> dict:
     """Score a trained model beside its floors."""
     from idiolect.stages.prepared import floors, prepared
-    from idiolect.stages.verdicts import evaluated, show_scores
+    from idiolect.stages.showing import show_scores
+    from idiolect.stages.verdicts import evaluated
 
     job = _job(request, trained=True)
     with recorded(job):

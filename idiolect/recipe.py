@@ -17,6 +17,7 @@ from idiolect.evaluate.config import EvaluateConfig
 from idiolect.generate.config import GenerateConfig
 from idiolect.models.config import GPTConfig
 from idiolect.optim.config import AdamWConfig, OptimConfig
+from idiolect.plan.config import PlanConfig
 from idiolect.tasks.config import ClassificationConfig
 from idiolect.tokenizer.config import TokenizerConfig
 from idiolect.train.config import TrainConfig
@@ -31,7 +32,6 @@ class FinetuneConfig(Config):
     task: ClassificationConfig = field(ClassificationConfig(), "what to learn, and from which examples")
     train: TrainConfig = field(TrainConfig(steps=600, eval_every_steps=100), "how long, and how it is watched")
     optim: OptimConfig = field(OptimConfig(optimiser=AdamWConfig(learning_rate=3e-4)), "how weights move")
-    from_scratch: bool = field(False, "start from random weights instead: what did pre-training bring?")
 
 
 class Recipe(Config):
@@ -50,7 +50,7 @@ class Recipe(Config):
     finetune: FinetuneConfig = field(FinetuneConfig(), "a task to fit the trained model to")
     tune: TuneConfig = field(TuneConfig(), "a search over settings")
     device: DeviceConfig = field(DeviceConfig(), "where to compute")
-    usd_per_hour: float = field(0.0, "price of this machine, for the cost in plans and reports; 0 = unknown", ge=0)
+    plan: PlanConfig = field(PlanConfig(), "what a plan may assume of the machine and its price")
 
 
 def find_recipe(target: str) -> Path:

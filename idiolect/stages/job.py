@@ -19,6 +19,7 @@ from idiolect.recipe import Recipe, find_recipe, load_recipe
 from idiolect.rundir import RunDir
 
 PACKAGE = Path(__file__).parents[1]
+RECORD = "training.json"  # in a run: the settings that decided its weights, and how training ended
 LIBRARIES = ("torch", "numpy", "tokenizers", "safetensors", "daft", "pyarrow", "ftfy")
 
 

@@ -48,7 +48,8 @@ def tokenizer(job: Job, documents: Path) -> Path:
         rundir.write_json(out / "inspection.json", inspect(built, read_texts(documents, held_out(documents))))
 
     reads = {
-        "text": rundir.content_hash(documents, "train.parquet"), "inspected": rundir.content_hash(documents, "validation.parquet"),
+        "text": rundir.content_hash(documents, "train.parquet"),
+        "inspected": rundir.content_hash(documents, "validation.parquet"),
         "config": flatten(config), "code": rundir.code_version(PACKAGE / "tokenizer"),
         "file": rundir.sha256_file(Path(config.path)) if config.kind == "file" and Path(config.path).is_file() else "",
     }  # fmt: skip
@@ -73,7 +74,12 @@ def shards(job: Job, documents: Path, tokens: Path) -> Path:
         job.progress.heading("Token shards")
         for split in SPLITS:
             shard_files.write(
-                built, read_texts(documents, split), out, split, workers=job.recipe.corpus.workers, progress=job.progress
+                built,
+                read_texts(documents, split),
+                out,
+                split,
+                workers=job.recipe.corpus.workers,
+                progress=job.progress,
             )
 
     reads = {

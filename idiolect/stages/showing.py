@@ -3,15 +3,13 @@
 import json
 
 from idiolect import rundir
-from idiolect.cli import Request
 from idiolect.config import flatten, plain
 from idiolect.errors import RecipeError
 from idiolect.progress import Progress, show_bytes, show_count, show_seconds
 from idiolect.recipe import Recipe, load_recipe
-from idiolect.stages.job import Job, open_job
+from idiolect.request import Request
+from idiolect.stages.job import RECORD, Job, open_job
 from idiolect.stages.prepared import SPLITS, Prepared, prepared
-from idiolect.stages.training import RECORD
-from idiolect.stages.verdicts import show_scores
 
 SAMPLE_CHARACTERS = 700
 
@@ -47,8 +45,33 @@ def show_training(job: Job) -> dict:
         f"{show_count(outcome['tokens'])} tokens, {show_seconds(outcome['seconds'])}"
     )
     if outcome["best_value"] is not None:
-        job.progress.show(f"best validation: {outcome['best_value']:.4f} nats a token, at step {outcome['best_step']:,}")
+        job.progress.show(
+            f"best validation: {outcome['best_value']:.4f} nats a token, at step {outcome['best_step']:,}"
+        )
     return outcome | {"run": job.run.name}
+
+
+def show_scores(job: Job, found: dict) -> None:
+    """The scores as a table, each split beside its floors."""
+    for split, scores in found["splits"].items():
+        bits, nats, perplexity, accuracy = (
+            scores[name] for name in ("bits_per_byte", "nats", "perplexity", "token_accuracy")
+        )
+        rows = []
+        for name, floor in scores.get("floors", {}).items():
+            if name != "about":
+                rows.append([floor["label"], f"{floor['bits_per_byte']:.3f}", "", f"{floor['nats']:.3f}", "", ""])
+        rows.append([
+            f"this model (step {found['step']:,})", f"{bits['value']:.3f}", f"{bits['low']:.3f} to {bits['high']:.3f}",
+            f"{nats['value']:.3f}", f"{perplexity['value']:.2f}", f"{100 * accuracy['value']:.1f} %",
+        ])  # fmt: skip
+        job.progress.table(
+            ["", "bits per byte", "95 % interval", "nats a token", f"perplexity (of {perplexity['vocabulary']:,})",
+             "tokens right"],
+            rows, title=f"{split}: {scores['about']['tokens']:,} tokens", result=True,
+        )  # fmt: skip
+        for verdict in scores.get("against", {}).values():
+            job.progress.say(verdict["verdict"])
 
 
 def show_end(job: Job, ready: Prepared, scores: dict, samples: list[dict], report) -> dict:

@@ -22,13 +22,12 @@ from idiolect.optim.build import build_optimiser
 from idiolect.optim.config import advice
 from idiolect.optim.schedules import factor
 from idiolect.progress import MetricsLog, show_count, show_seconds
-from idiolect.stages.job import Job, lineage, save_recipe
+from idiolect.stages.job import RECORD, Job, lineage, save_recipe
 from idiolect.stages.prepared import Prepared
 from idiolect.train.checkpoint import Checkpoint, CheckpointStore
 from idiolect.train.loop import Outcome, Probe, batch_shape, train
 from idiolect.train.loss import lm_loss
 
-RECORD = "training.json"
 # Settings that change how a run is watched, saved or split over memory, not what is learned.
 WATCHING = {
     "train.micro_batch_tokens", "train.log_every_steps", "train.eval_every_steps", "train.save_every_steps",

@@ -6,11 +6,12 @@ from idiolect import rundir
 from idiolect.config import flatten
 from idiolect.evaluate.score import score
 from idiolect.generate.decode import generate
+from idiolect.plan.config import PlanConfig
 from idiolect.progress import read_metrics
 from idiolect.report import page
-from idiolect.stages.job import PACKAGE, Job
+from idiolect.stages.job import PACKAGE, RECORD, Job
 from idiolect.stages.prepared import FloorsOf, Prepared
-from idiolect.stages.training import RECORD, load_model, pick_checkpoint, weights_hash
+from idiolect.stages.training import load_model, pick_checkpoint, weights_hash
 
 SAMPLES_JSON = "samples.json"
 
@@ -42,29 +43,6 @@ def evaluated(job: Job, ready: Prepared, floors: FloorsOf, which: str = "best") 
     found = {"fingerprint": key, "step": checkpoint.step, "splits": splits}
     rundir.write_json(job.run.evaluation, found)
     return found
-
-
-def show_scores(job: Job, found: dict) -> None:
-    """The scores as a table, each split beside its floors."""
-    for split, scores in found["splits"].items():
-        bits, nats, perplexity, accuracy = (
-            scores[name] for name in ("bits_per_byte", "nats", "perplexity", "token_accuracy")
-        )
-        rows = []
-        for name, floor in scores.get("floors", {}).items():
-            if name != "about":
-                rows.append([floor["label"], f"{floor['bits_per_byte']:.3f}", "", f"{floor['nats']:.3f}", "", ""])
-        rows.append([
-            f"this model (step {found['step']:,})", f"{bits['value']:.3f}", f"{bits['low']:.3f} to {bits['high']:.3f}",
-            f"{nats['value']:.3f}", f"{perplexity['value']:.2f}", f"{100 * accuracy['value']:.1f} %",
-        ])  # fmt: skip
-        job.progress.table(
-            ["", "bits per byte", "95 % interval", "nats a token", f"perplexity (of {perplexity['vocabulary']:,})",
-             "tokens right"],
-            rows, title=f"{split}: {scores['about']['tokens']:,} tokens", result=True,
-        )  # fmt: skip
-        for verdict in scores.get("against", {}).values():
-            job.progress.say(verdict["verdict"])
 
 
 def sampled(job: Job, ready: Prepared, which: str = "best") -> list[dict]:
@@ -108,7 +86,10 @@ def report_data(job: Job, ready: Prepared, floors: FloorsOf | None) -> dict:
     record = _read(run.path / RECORD) or {}
     evaluation = _read(run.evaluation) or {}
     metrics = read_metrics(run.metrics)
-    splits = {name: {k: v for k, v in scores.items() if k != "floors"} for name, scores in evaluation.get("splits", {}).items()}
+    splits = {
+        name: {k: v for k, v in scores.items() if k != "floors"}
+        for name, scores in evaluation.get("splits", {}).items()
+    }
     seconds = record.get("outcome", {}).get("seconds")
     data = {
         "name": run.name,
@@ -122,19 +103,23 @@ def report_data(job: Job, ready: Prepared, floors: FloorsOf | None) -> dict:
         "samples": (_read(run.path / SAMPLES_JSON) or {}).get("samples", []),
         "finetune": _read(run.path / "finetune.json"),
         "lineage": _read(run.lineage) or {},
-        "cost": cost(seconds, job.recipe.usd_per_hour, metrics),
+        "cost": cost(seconds, job.recipe.plan, metrics),
     }
     return {key: value for key, value in data.items() if value}
 
 
-def cost(seconds: float | None, usd_per_hour: float, metrics: list[dict]) -> dict:
+def cost(seconds: float | None, price: PlanConfig, metrics: list[dict]) -> dict:
     """Time, memory and, where a price is known, money."""
     found: dict = {"train_seconds": seconds} if seconds else {}
     memory = max((line["memory_bytes"] for line in metrics if line.get("memory_bytes")), default=None)
     if memory:
         found["peak_memory_bytes"] = memory
-    if seconds and usd_per_hour:
-        found |= {"usd": seconds / 3600 * usd_per_hour, "usd_per_hour": usd_per_hour}
+    if seconds and price.price_per_hour:
+        found |= {
+            "money": seconds / 3600 * price.price_per_hour,
+            "currency": price.currency,
+            "rate_per_hour": price.price_per_hour,
+        }
     return found
 
 

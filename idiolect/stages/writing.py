@@ -5,9 +5,9 @@ from pathlib import Path
 
 from idiolect.generate.decode import generate
 from idiolect.rundir import read_json
-from idiolect.stages.job import Job
+from idiolect.stages.job import RECORD, Job
 from idiolect.stages.prepared import Prepared, prepared
-from idiolect.stages.training import RECORD, load_model, pick_checkpoint
+from idiolect.stages.training import load_model, pick_checkpoint
 
 
 def speaker(job: Job, which: str):
@@ -38,7 +38,13 @@ def written(job: Job, prompts: list[str], which: str, json: bool) -> dict:
     job.progress.say(f"{speed:,.0f} tokens/s")
     return {
         "texts": [
-            {"prompt": prompts[t.prompt], "text": t.text, "finish": t.finish, "nats": t.mean_nats, "tokens": len(t.token_ids)}
+            {
+                "prompt": prompts[t.prompt],
+                "text": t.text,
+                "finish": t.finish,
+                "nats": t.mean_nats,
+                "tokens": len(t.token_ids),
+            }
             for t in texts
         ]
     }
