@@ -1,0 +1,79 @@
+"""What to learn from, how its files become documents, what is cleaned or dropped, and how a part is held out."""
+
+import codecs
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from idiolect.config import Config, Items, field
+
+
+class CorpusConfig(Config):
+    """Files in, cleaned and split documents out."""
+
+    text: Items[str] = field(
+        ("default",), "files, folders or globs to learn from; `default` is the documentation embedded in this install"
+    )
+    validation_text: Items[str] = field((), "files kept for validation; with these, nothing of `text` is held out")
+    test_text: Items[str] = field((), "files kept for the final test; with these, nothing of `text` is held out")
+
+    documents: Literal["auto", "whole", "size", "blank_lines", "line", "separator", "starts"] = field(
+        "auto",
+        "how a .txt or .md becomes documents: auto (at <|endoftext|> if there is one, else long files by size), whole, "
+        "size, blank_lines, line, separator, or starts (a line matching `document_start` begins one)",
+    )
+    document_characters: int = field(0, "size of a piece cut from a long file; 0 picks it from the corpus size", ge=0)
+    separator: str = field("<|endoftext|>", "the text between documents when documents = separator", min_length=1)
+    document_start: str = field("", "regular expression (RE2) of a document's first line, for documents = starts")
+
+    text_columns: Items[str] = field((), "columns of tables that hold the text; empty looks for text, content, body")
+    label_column: str = field("", "column kept as the document's label, for classification")
+    licence_column: str = field("", "column that holds each document's licence")
+    column_names: Items[str] = field((), "names for a .csv or .tsv without a header row; empty reads its first row")
+    encoding: str = field("auto", "encoding of text files; auto takes a BOM, else UTF-8 if valid, else detects")
+    licence: str = field("unknown", "licence of your own files, recorded with each document")
+    language: str = field("", "language of your own files (en, de, ...), recorded with each document")
+
+    repair_mojibake: bool = field(True, "undo text that was decoded wrongly once before (Ã© back to é)")
+    unescape_html: bool = field(False, "turn &amp; and its like back into characters, even outside HTML")
+    straighten_quotes: bool = field(False, "replace curly quotes by straight ones")
+    unicode_form: Literal["none", "NFC", "NFKC"] = field("NFC", "one spelling for characters that have several")
+    control_characters: Literal["remove", "keep"] = field("remove", "invisible control characters and stray BOMs")
+    unify_line_ends: bool = field(True, "make every line end a single newline")
+
+    drop_duplicates: bool = field(True, "keep only the first of documents equal but for white space")
+    min_characters: int = field(1, "shorter documents are dropped", ge=1)
+    max_characters: int = field(10_000_000, "longer documents are dropped", ge=1)
+
+    split_by: Literal["hash", "position"] = field(
+        "hash",
+        "hash: each document's text decides its side, for ever; position: the first part of each file trains, "
+        "the last is held out",
+    )
+    validation_fraction: float = field(0.05, "share of the documents (or of each file) for validation", ge=0, lt=1)
+    test_fraction: float = field(0.05, "share of the documents (or of each file) for the final test", ge=0, lt=1)
+
+    on_unreadable: Literal["skip", "refuse"] = field(
+        "skip", "a broken, binary or empty file or row is named and skipped, or stops the preparation"
+    )
+    max_file_bytes: int = field(64 * 2**30, "a file that unpacks to more is refused as unreadable", gt=0)
+    max_ratio: int = field(200, "a file that unpacks to more than this many times its size is a bomb", gt=1)
+    dropped_samples: int = field(20, "dropped documents kept for inspection, for each reason", ge=0)
+    workers: int = field(0, "processes that clean; 0 uses every core; never changes the result", ge=0)
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if not self.text:
+            raise ValueError('text is empty: name a file, a folder, a glob, or "default"')
+        if self.validation_fraction + self.test_fraction >= 1:
+            raise ValueError("validation_fraction + test_fraction leave nothing to train on; their sum must be below 1")
+        if self.documents == "starts" and not self.document_start:
+            raise ValueError('documents = "starts" needs document_start, such as "^ = [^=].* = $" for WikiText')
+        if self.min_characters > self.max_characters:
+            raise ValueError("min_characters is above max_characters: every document would be dropped")
+        if self.encoding != "auto":
+            try:
+                codecs.lookup(self.encoding)
+            except LookupError:
+                raise ValueError(f"encoding {self.encoding!r} is unknown; try auto, utf-8 or cp1252") from None
+        return self

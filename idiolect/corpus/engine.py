@@ -1,0 +1,120 @@
+"""The one place that knows Daft: a frame of packs goes in, cleaned documents come out, in order, on every core.
+
+The frame is declared once. Daft's native runner executes it here, streaming; its Ray runner can execute the same
+frame on a cluster, where each process reads what it is sent.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+
+# Read at import by Daft: its telemetry and its own progress bars stay off.
+os.environ.setdefault("DO_NOT_TRACK", "true")
+os.environ.setdefault("DAFT_PROGRESS_BAR", "0")
+
+import daft  # noqa: E402
+import pyarrow as pa  # noqa: E402
+from daft.functions import unnest  # noqa: E402
+from daft.io.source import DataSource, DataSourceTask  # noqa: E402
+from daft.recordbatch import RecordBatch  # noqa: E402
+
+# Packs read ahead of the slowest stage. Daft 0.7 puts no bound on a Python source (400 of 400 batches were read
+# before the first was used, 2.7 GB), so the source waits by itself.
+AHEAD = 48
+STALLED_SECONDS = 20.0
+
+
+class Flow:
+    """How far reading may run ahead of what has come out at the other end."""
+
+    def __init__(self):
+        self.done, self.moved = -1, time.monotonic()
+
+    def passed(self, serial: int) -> None:
+        if serial > self.done:
+            self.done, self.moved = serial, time.monotonic()
+
+    async def wait(self, serial: int) -> None:
+        """Return when there is room; also when nothing moves any more, since a bound must never be a deadlock."""
+        self.moved = max(self.moved, time.monotonic() - STALLED_SECONDS / 2)
+        while serial - self.done > AHEAD and time.monotonic() - self.moved < STALLED_SECONDS:
+            await asyncio.sleep(0.002)
+
+    def __reduce__(self):
+        # On another machine nobody reports progress, and the cluster's own scheduler bounds the flow.
+        return (_Unbounded, ())
+
+
+class _Unbounded(Flow):
+    async def wait(self, serial: int) -> None:
+        pass
+
+
+class _Packs(DataSource):
+    """A generator of one-row tables as a Daft source: one task, so that order and memory are ours to decide."""
+
+    def __init__(self, make: Callable[[], Iterator[pa.Table]], schema: pa.Schema, flow: Flow):
+        self._make, self._flow = make, flow
+        self._schema = daft.Schema.from_pyarrow_schema(schema)
+
+    @property
+    def name(self) -> str:
+        return "idiolect corpus"
+
+    @property
+    def schema(self) -> daft.Schema:
+        return self._schema
+
+    async def get_tasks(self, pushdowns) -> AsyncIterator[DataSourceTask]:
+        yield _Task(self._make, self._schema, self._flow)
+
+
+class _Task(DataSourceTask):
+    def __init__(self, make: Callable[[], Iterator[pa.Table]], schema: daft.Schema, flow: Flow):
+        self._make, self._schema, self._flow = make, schema, flow
+
+    @property
+    def schema(self) -> daft.Schema:
+        return self._schema
+
+    async def read(self) -> AsyncIterator[RecordBatch]:
+        for serial, table in enumerate(self._make()):
+            await self._flow.wait(serial)
+            yield RecordBatch.from_arrow_table(table)
+
+
+def documents_frame(
+    make_packs: Callable[[], Iterator[pa.Table]],
+    pack_schema: pa.Schema,
+    work: Callable[[list[dict]], pa.Array],
+    result_type: pa.DataType,
+    workers: int,
+    flow: Flow,
+) -> daft.DataFrame:
+    """The declared work: packs → `work` on each, in `workers` processes → one row a document, order kept."""
+    names = pack_schema.names
+
+    class Work:
+        @daft.method.batch(return_dtype=daft.DataType.from_arrow_type(result_type), batch_size=1)
+        def __call__(self, *columns: daft.Series) -> daft.Series:
+            rows = zip(*(column.to_pylist() for column in columns), strict=True)
+            return daft.Series.from_arrow(work([dict(zip(names, row, strict=True)) for row in rows]))
+
+    worker = daft.cls(Work, max_concurrency=workers, use_process=workers > 1)()
+    frame = _Packs(make_packs, pack_schema, flow).read()
+    frame = frame.select("serial", "file", "event", worker(*(daft.col(n) for n in names)).alias("documents"))
+    frame = frame.explode("documents")
+    return frame.select("serial", "file", "event", unnest(daft.col("documents")))
+
+
+def run(frame: daft.DataFrame, flow: Flow) -> Iterator[pa.RecordBatch]:
+    """Execute a frame and hand over its rows as they come, in order of `serial`."""
+    last = -1
+    for batch in frame.to_arrow_iter(results_buffer_size=4):
+        if batch.num_rows:
+            serials = batch.column("serial")
+            assert serials[0].as_py() >= last, f"packs came out of order: {serials[0]} after {last}"
+            last = serials[-1].as_py()
+            flow.passed(last)
+            yield batch

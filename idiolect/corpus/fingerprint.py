@@ -1,0 +1,47 @@
+"""What a prepared corpus depends on, as JSON: its files' contents, its settings, the code that makes it."""
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
+from pathlib import Path
+
+from idiolect.config import flatten
+from idiolect.corpus.config import CorpusConfig
+from idiolect.corpus.find import find
+from idiolect.corpus.sources.default import summary
+from idiolect.rundir import sha256_file
+
+# Where the files lie and how many processes work on them do not change what comes out.
+NOT_CONTENT = ("text", "validation_text", "test_text", "workers")
+# ftfy and charset-normalizer decide characters; a new version may decide otherwise.
+DECIDING = ("ftfy", "charset-normalizer")
+
+
+def fingerprint_of(config: CorpusConfig) -> dict:
+    """Inputs (name, split, size, SHA-256), settings and code version; equal exactly when the output is.
+
+    Reads every input file once. Raises DataError when a name leads nowhere.
+    """
+    found = find(config)
+    with ThreadPoolExecutor() as pool:
+        hashes = list(pool.map(sha256_file, [f.path for f in found.files]))
+    return {
+        "files": [
+            {"name": f.name, "split": f.split, "bytes": f.n_bytes, "sha256": h}
+            for f, h in zip(found.files, hashes, strict=True)
+        ],
+        "ignored": [name for name, _ in found.ignored],
+        "default": {"split": found.default_split, "libraries": summary()} if found.default_split is not None else None,
+        "config": {key: value for key, value in flatten(config).items() if key not in NOT_CONTENT},
+        "code": _code_hash(),
+        "versions": {name: metadata.version(name) for name in DECIDING},
+    }
+
+
+def _code_hash() -> str:
+    """Hash of this folder's source: a changed rule makes a new corpus without anybody remembering to say so."""
+    room = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(room.rglob("*.py"), key=lambda p: p.relative_to(room).as_posix()):
+        digest.update(path.relative_to(room).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
