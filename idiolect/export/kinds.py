@@ -1,0 +1,87 @@
+"""What it takes to write a GPT as one of the stock architectures of `transformers`, and to read one back.
+
+A stock kind is a value: which settings it can express, its config, and its tensors by name. `KINDS` is the whole list,
+the plainest first.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from idiolect.errors import RecipeError
+from idiolect.export import gpt2, llama
+from idiolect.models.config import GPTConfig
+
+Tensors = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One stock architecture.
+
+    `wants` maps a key of `[model]` to the values that can be expressed; `settings` gives the stock config's own values,
+    `to_stock` and `from_stock` rename and reshape tensors, `from_settings` reads a stock config back.
+    """
+
+    name: str
+    config_class: str
+    model_class: str
+    wants: Callable[[GPTConfig], dict[str, tuple]]
+    settings: Callable[[GPTConfig], dict[str, Any]]
+    to_stock: Callable[[torch.nn.Module], Tensors]
+    from_settings: Callable[[Any], dict[str, Any]]
+    from_stock: Callable[[Tensors, GPTConfig], Tensors]
+
+    def offending(self, config: GPTConfig) -> dict[str, tuple]:
+        """The settings that stock code can't express, with what it can."""
+        return {key: values for key, values in self.wants(config).items() if getattr(config, key) not in values}
+
+
+KINDS = (
+    Kind(
+        "gpt2", "GPT2Config", "GPT2LMHeadModel",
+        gpt2.wants, gpt2.settings, gpt2.to_stock, gpt2.from_settings, gpt2.from_stock,
+    ),
+    Kind(
+        "llama", "LlamaConfig", "LlamaForCausalLM",
+        llama.wants, llama.settings, llama.to_stock, llama.from_settings, llama.from_stock,
+    ),
+    Kind(
+        "qwen3", "Qwen3Config", "Qwen3ForCausalLM",
+        llama.wants_normed, llama.settings_normed, llama.to_stock, llama.from_settings_normed, llama.from_stock,
+    ),
+)  # fmt: skip
+
+
+def kind_for(config: GPTConfig) -> Kind:
+    """The first kind that expresses every setting. Raises RecipeError naming each key in the way of the nearest one."""
+    nearest = min(KINDS, key=lambda kind: len(kind.offending(config)))
+    offending = nearest.offending(config)
+    if not offending:
+        return nearest
+    found = ", ".join(f"model.{key} = {_toml(getattr(config, key))}" for key in offending)
+    raise RecipeError(
+        f"stock transformers can't express {found}",
+        why=f"the nearest architecture there, {nearest.name}, has no such setting, and an export holds no code",
+        fix="train with " + " ".join(f"--model.{key}={_toml(values[0])}" for key, values in offending.items()),
+    )
+
+
+def kind_named(model_type: str | None) -> Kind:
+    """The kind of a stock folder's `model_type`. Raises RecipeError when we can't read it."""
+    for kind in KINDS:
+        if kind.name == model_type:
+            return kind
+    raise RecipeError(
+        f'model_type = "{model_type}" can\'t be read into our GPT',
+        why=f"what we read: {', '.join(kind.name for kind in KINDS)}",
+        fix="use a folder of one of these architectures",
+    )
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"[{','.join(map(str, value))}]" if isinstance(value, tuple) else str(value)
