@@ -1,6 +1,7 @@
 """The card says what is known, a dash for what isn't, and nothing in a name can become markup."""
 
 import json
+import re
 
 from idiolect.export.card import card
 
@@ -13,7 +14,7 @@ FACTS = {
     "scores": {"bits_per_byte": {"value": 1.98765, "low": 1.95, "high": 2.02, "n": 111_540}},
     "limits": ["It knows nothing after 1616."],
     "cost": {"seconds": 300, "energy": None},
-    "check": {"max_logit_difference": 3.1e-6, "n_positions": 1024, "n_same_argmax": 1024, "n_texts": 16, "n_tokens": 999},
+    "check": {"max_logit_difference": 3.1e-6, "n_positions": 1024, "n_same_argmax": 1024, "n_texts": 16, "n_tokens": 9},
 }
 
 
@@ -38,5 +39,5 @@ def test_hostile_names_stay_text():
     values = dict(line.split(": ", 1) for line in head.splitlines())
     assert "evil" not in values and json.loads(values["license"]) == hostile
     body = text.split("\n---\n", 1)[1]
-    assert "<script>" not in body and "](javascript" not in body and "\nevil" not in body
+    assert "\nevil" not in body and not re.search(r"(?<!\\)(<script|\]\()", body)
     assert all(line.count("|") - line.count("\\|") in (0, 3, 5) for line in body.splitlines())
