@@ -71,3 +71,47 @@ def test_validation_numbers_are_the_means_by_hand():
     expected = nn.functional.cross_entropy(Fixed().table[[0, 1, 2, 2]], torch.tensor(labels)).item()
     assert found["validation_nats"] == pytest.approx(expected, abs=1e-6)
     assert found["validation_accuracy"] == 0.75
+
+
+def test_the_ordinary_loop_fine_tunes_and_its_probe_sees_it():
+    from idiolect.device import DeviceConfig, resolve_device
+    from idiolect.evaluate.classification import evaluate_classifier
+    from idiolect.models.build import build_model
+    from idiolect.models.config import GPTConfig
+    from idiolect.optim.build import build_optimiser
+    from idiolect.optim.config import AdamWConfig, OptimConfig
+    from idiolect.progress import Progress
+    from idiolect.tasks.classification import LabelledSource, build_classifier, classification_loss, encode
+    from idiolect.tasks.config import ClassificationConfig
+    from idiolect.tokenizer.build import build
+    from idiolect.tokenizer.config import TokenizerConfig
+    from idiolect.train.config import TrainConfig
+    from idiolect.train.loop import train
+    from idiolect.train.state import Probe, Training
+
+    splits = splits_of()
+    tokenizer = build(TokenizerConfig(kind="character", chat_tokens=False), splits.train.texts)
+    config = ClassificationConfig(dropout=0.0)
+    model = build_model(GPTConfig(context_length=20, n_layers=2, d_model=32, n_heads=2), tokenizer.vocabulary_size, 0)
+    classifier = build_classifier(config, model, 2)
+    held = encode(tokenizer, splits.validation.texts, 20)
+    seen = {}
+
+    def probe(model, step):
+        found = validation_numbers(model, held, splits.validation.labels_N, tokenizer.pad_id)
+        return seen.setdefault(step, found)
+
+    train(Training(
+        model=classifier, optimiser=build_optimiser(OptimConfig(optimiser=AdamWConfig(learning_rate=3e-3)), classifier),
+        schedule=lambda step, total: 1.0,
+        source=LabelledSource(encode(tokenizer, splits.train.texts, 20), splits.train.labels_N, tokenizer.pad_id,
+                              group_samples=16),
+        loss_of=classification_loss, config=TrainConfig(steps=60, eval_every_steps=30), batch_samples=16,
+        micro_samples=5, progress=Progress.silent(), device=resolve_device(DeviceConfig(kind="cpu")),
+        probes=[Probe("validation", 30, probe)], best_by="validation_macro_f1", best_is_high=True,
+    ))  # fmt: skip
+    assert seen[60]["validation_nats"] < 0.5 * seen[30]["validation_nats"] or seen[60]["validation_nats"] < 0.05
+    result = evaluate_classifier(classifier, tokenizer, splits)
+    assert result["scores"]["accuracy"]["value"] > 0.95
+    assert result["verdicts"]["majority"]["accuracy"].startswith("better than the commonest label by")
+    assert result["about"]["n_truncated"] > 0  # "a bright film number 12" has 23 characters
