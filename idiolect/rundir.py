@@ -200,13 +200,14 @@ def write_manifest(folder: Path) -> dict[str, dict]:
 def manifest_of(folder: Path) -> dict[str, dict]:
     """The manifest's files: {relative name: {bytes, sha256}}. Raises DataError when there is none."""
     found = read_json(folder / MANIFEST)
-    if not isinstance(found, dict) or not isinstance(found.get("files"), dict):
+    files = found.get("files") if isinstance(found, dict) else None
+    if not isinstance(files, dict) or any(not isinstance(f, dict) or {*f} != {"bytes", "sha256"} for f in files.values()):
         raise DataError(
-            f"{folder / MANIFEST} lists no files",
+            f"{folder / MANIFEST} is damaged",
             why="it is not a manifest of ours",
             fix="delete the folder and run the same command again",
         )
-    return found["files"]
+    return files
 
 
 def is_complete(folder: Path) -> bool:
@@ -222,7 +223,7 @@ def verify_folder(folder: Path) -> None:
             raise DataError(f"{path} is missing", why="the manifest beside it lists it", fix=_again(folder))
         if path.stat().st_size != expected["bytes"]:
             raise DataError(
-                f"{path} has {path.stat().st_size:,} bytes instead of {expected['bytes']:,}",
+                f"{path} has {path.stat().st_size:,} bytes instead of {expected['bytes']}",
                 why="it was cut or changed after it was written",
                 fix=_again(folder),
             )

@@ -13,7 +13,8 @@ from idiolect.optim.average import WeightAverage
 from idiolect.optim.build import build_optimiser
 from idiolect.optim.config import AdamWConfig, OptimConfig
 from idiolect.optim.schedules import factor
-from idiolect.progress import MetricsLog, Progress
+from idiolect.progress import MetricsLog, Progress, read_metrics
+from idiolect.rundir import manifest_of
 from idiolect.train.checkpoint import CheckpointStore
 from idiolect.train.config import TrainConfig
 from idiolect.train.loss import lm_loss
@@ -115,3 +116,27 @@ def make(
         breaking_keys=("model",),
     )
     return Training(**(parts | others))
+
+
+CLOCKS = ("seconds", "elapsed_seconds", "tokens_per_second", "memory_bytes")
+
+
+def without_clocks(value):
+    """A state or a line of metrics without what two equal runs measure differently."""
+    if isinstance(value, dict):
+        return {key: without_clocks(item) for key, item in value.items() if key not in CLOCKS}
+    return value
+
+
+def digest(folder: Path, step: int | None = None) -> dict:
+    """Everything a run has become, part by part: tensors by hash, state, lines of metrics, the best step."""
+    store = CheckpointStore(folder / "checkpoints")
+    step = store.steps()[-1] if step is None else step
+    files = manifest_of(store.path(step))
+    found = {name: facts["sha256"] for name, facts in files.items() if name.endswith(".safetensors")}
+    state = store.load(step).state
+    found |= {f"state.{name}": value for name, value in without_clocks(state["state"]).items()}
+    found["random"] = state["random"]
+    found["best"] = store.best
+    found["metrics"] = [without_clocks(row) for row in read_metrics(folder / "metrics.jsonl")]
+    return found
