@@ -170,8 +170,11 @@ def gpt2_like(**changes) -> GPTConfig:
 def llama_like(**changes) -> GPTConfig:
     """Llama 3's settings (arXiv 2407.21783): rotary, RMS norm, SwiGLU, grouped heads, no bias, untied head."""
     settings = dict(
-        context_length=2048, n_layers=16, d_model=1024, n_heads=16, n_kv_heads=4, mlp="swiglu", norm="rms",
+        context_length=2048, n_layers=16, d_model=1024, n_heads=16, mlp="swiglu", norm="rms",
         positions="rotary", rope_theta=500_000.0, bias=False, qk_norm=False, tied_head=False,
         zero_init_projections=False,
     )  # fmt: skip
-    return GPTConfig(**(settings | changes))
+    settings |= changes
+    # Four queries share a key and value, as in Llama 3 8B, where the number of heads allows it.
+    settings.setdefault("n_kv_heads", settings["n_heads"] // 4 if settings["n_heads"] % 4 == 0 else 0)
+    return GPTConfig(**settings)

@@ -8,7 +8,7 @@ import torch
 from idiolect.models.config import GPTConfig
 from idiolect.models.embeddings import NgramEmbedding
 from idiolect.models.layers import SquaredReLU
-from idiolect.models.positions import Rotate, RotaryTable, SinusoidalPositions
+from idiolect.models.positions import RotaryTable, Rotate, SinusoidalPositions
 from tests.models.settings import OPEN, VARIANTS, V
 from tests.models.toys import build_open, draw_tokens
 

@@ -1,0 +1,200 @@
+"""Each rule's weights equal a reference's: torch.optim built plainly, or the paper's formula written out."""
+
+import math
+
+import pytest
+import torch
+
+from idiolect.optim import config as c
+from idiolect.optim.build import build_optimiser
+from idiolect.optim.muon import _A, _B, _C, orthogonalise, scale_of
+from tests.optim.toys import build_gpt, build_net, feed, train
+
+PLAIN = dict(foreach=False)
+ADAM = dict(lr=0.01, betas=(0.8, 0.97), eps=1e-6)
+REFERENCES = {
+    "sgd": (
+        c.SGDConfig(learning_rate=0.05, momentum=0.0, weight_decay=0.1),
+        lambda p, d: torch.optim.SGD(p, 0.05, **d),
+    ),
+    "momentum": (
+        c.SGDConfig(learning_rate=0.05, momentum=0.8, nesterov=False, weight_decay=0.1),
+        lambda p, d: torch.optim.SGD(p, 0.05, momentum=0.8, **d),
+    ),
+    "nesterov": (
+        c.SGDConfig(learning_rate=0.05, momentum=0.8, weight_decay=0.1),
+        lambda p, d: torch.optim.SGD(p, 0.05, momentum=0.8, nesterov=True, **d),
+    ),
+    "adam": (
+        c.AdamConfig(learning_rate=0.01, beta1=0.8, beta2=0.97, epsilon=1e-6, weight_decay=0.1),
+        lambda p, d: torch.optim.Adam(p, **ADAM, **d),
+    ),
+    "adamw": (
+        c.AdamWConfig(learning_rate=0.01, beta1=0.8, beta2=0.97, epsilon=1e-6, weight_decay=0.1),
+        lambda p, d: torch.optim.AdamW(p, **ADAM, **d),
+    ),
+    "adafactor": (
+        c.AdafactorConfig(learning_rate=0.02, weight_decay=0.1),
+        lambda p, d: torch.optim.Adafactor(p, lr=0.02, beta2_decay=-0.8, d=1.0, **d),
+    ),
+    "rmsprop": (
+        c.RMSpropConfig(learning_rate=0.01, alpha=0.9, epsilon=1e-6, momentum=0.5, weight_decay=0.1),
+        lambda p, d: torch.optim.RMSprop(p, 0.01, alpha=0.9, eps=1e-6, momentum=0.5, **d),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_equals_torch(name):
+    config, reference = REFERENCES[name]
+    ours, theirs = build_net(), build_net()
+    optimiser = build_optimiser(c.OptimConfig(optimiser=config, clip_norm=0.0), ours)
+    groups = [
+        {"params": [theirs.first.weight, theirs.second.weight], "weight_decay": 0.1},
+        {"params": [theirs.embed.weight, theirs.first.bias, *theirs.norm.parameters()], "weight_decay": 0.0},
+    ]
+    other = reference(groups, PLAIN)
+    for step in range(6):
+        feed(ours, step)
+        feed(theirs, step)
+        optimiser.step()
+        other.step()
+        optimiser.zero_grad()
+        other.zero_grad()
+    assert not torch.equal(ours.first.weight, build_net().first.weight)
+    for name, parameter in ours.named_parameters():
+        torch.testing.assert_close(parameter, theirs.get_parameter(name), atol=1e-6, rtol=1e-5)
+
+
+def test_lion_equals_its_formula():
+    config = c.LionConfig(learning_rate=0.01, beta1=0.8, beta2=0.95, weight_decay=0.5)
+    net, reference = build_net(), build_net()
+    optimiser = build_optimiser(c.OptimConfig(optimiser=config, clip_norm=0.0), net)
+    momentum = torch.zeros(10, 6)
+    for step in range(5):
+        feed(net, step)
+        gradient = net.first.weight.grad.clone()
+        expected = net.first.weight.detach() * (1 - 0.01 * 0.5) - 0.01 * torch.sign(0.8 * momentum + 0.2 * gradient)
+        momentum = 0.95 * momentum + 0.05 * gradient
+        optimiser.step()
+        optimiser.zero_grad()
+        torch.testing.assert_close(net.first.weight.detach(), expected, atol=1e-7, rtol=1e-6)
+    assert not torch.equal(net.norm.weight, reference.norm.weight)
+
+
+def exact_newton_schulz(x: torch.Tensor, steps: int) -> torch.Tensor:
+    x = x.double()
+    flip = x.shape[0] > x.shape[1]
+    x = x.T if flip else x
+    x = x / x.norm()
+    for _ in range(steps):
+        gram = x @ x.T
+        x = _A * x + (_B * gram + _C * gram @ gram) @ x
+    return x.T if flip else x
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (16, 24), (16, 64), (8, 128)])
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_orthogonalise_equals_the_iteration_in_float64(shape, steps):
+    x = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
+    found = orthogonalise(x, steps)
+    for one, expected in zip(found, x, strict=True):
+        torch.testing.assert_close(one.double(), exact_newton_schulz(expected, steps), atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (32, 128)])
+def test_orthogonalise_of_a_matrix_of_low_rank(shape):
+    """Gradients of small batches are nearly singular; the way through the Gram matrix squares that."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(shape[0], 4, generator=generator) @ torch.randn(4, shape[1], generator=generator)
+    x += 1e-5 * torch.randn(shape, generator=generator)
+    found = orthogonalise(x[None], 5)[0]
+    assert torch.linalg.matrix_norm(found, 2) < 1.3
+    torch.testing.assert_close(found.double(), exact_newton_schulz(x, 5), atol=5e-3, rtol=0)
+
+
+def test_orthogonalise_of_nothing_is_nothing():
+    assert torch.equal(orthogonalise(torch.zeros(2, 4, 8), 5), torch.zeros(2, 4, 8))
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (24, 64), (96, 32)])
+@pytest.mark.parametrize(("scale", "theirs"), [("spectral", "original"), ("adamw", "match_rms_adamw")])
+def test_muon_equals_torchs(shape, scale, theirs):
+    """torch's works in bfloat16 (8 bits of fraction), so an entry of an update agrees to a few per cent of its size."""
+
+    class One(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(shape))
+
+    ours, other = One(), One()
+    config = c.MuonConfig(learning_rate=0.1, momentum=0.9, scale=scale, weight_decay=0.2)
+    optimiser = build_optimiser(c.OptimConfig(optimiser=config, clip_norm=0.0), ours)
+    reference = torch.optim.Muon(
+        other.parameters(), lr=0.1, momentum=0.9, weight_decay=0.2, nesterov=True, adjust_lr_fn=theirs
+    )
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(3):
+        ours.weight.grad = torch.randn(shape, generator=generator)
+        other.weight.grad = ours.weight.grad.clone()
+        optimiser.step()
+        reference.step()
+    difference = (ours.weight - other.weight).detach().norm() / other.weight.detach().norm()
+    assert difference < 0.03
+    assert other.weight.abs().max() > 0.01
+
+
+def test_muon_takes_fused_matrices_apart():
+    model = build_gpt(n_kv_heads=1)
+    qkv = model.blocks[0].attention.qkv.weight
+    before = qkv.detach().clone()
+    config = c.MuonConfig(learning_rate=0.1, weight_decay=0.0)
+    optimiser = build_optimiser(c.OptimConfig(optimiser=config, clip_norm=0.0), model)
+    # The queries' gradient is a thousand times the keys': one update each, of one size.
+    for parameter in model.parameters():
+        parameter.grad = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
+    qkv.grad[:16] *= 1000
+    expected = [orthogonalise(part[None], 5)[0] for part in qkv.grad.split((16, 8, 8))]
+    optimiser.step()
+    moved = (before - qkv.detach()) / 0.1
+    torch.testing.assert_close(moved, torch.cat(expected), atol=1e-4, rtol=1e-3)
+
+
+def test_scale_of_updates():
+    assert scale_of(128, 512, "spectral") == 1.0
+    assert scale_of(512, 128, "spectral") == 2.0
+    assert scale_of(128, 512, "adamw") == pytest.approx(0.2 * math.sqrt(512))
+
+
+def test_rows_equal_adam_when_every_row_is_touched():
+    """With one column a row's mean square is the weight's own, so the rule is Adam to the letter."""
+
+    class Table(torch.nn.Module):
+        def __init__(self, sparse):
+            super().__init__()
+            self.table = torch.nn.Embedding(5, 1, sparse=sparse)
+            torch.nn.init.constant_(self.table.weight, 0.3)
+
+    ours, theirs = Table(True), Table(False)
+    rows = c.RowsConfig(learning_rate=0.01, beta1=0.8, beta2=0.97, epsilon=1e-6)
+    optimiser = build_optimiser(c.OptimConfig(tables=rows, clip_norm=0.0), ours)
+    reference = torch.optim.Adam(theirs.parameters(), **ADAM)
+    ids = torch.tensor([0, 1, 2, 3, 4, 4, 0])
+    for step in range(6):
+        weight = torch.randn(7, 1, generator=torch.Generator().manual_seed(step))
+        for model in (ours, theirs):
+            (model.table(ids) * weight).sum().backward()
+        optimiser.step()
+        reference.step()
+        optimiser.zero_grad()
+        reference.zero_grad()
+    torch.testing.assert_close(ours.table.weight, theirs.table.weight, atol=1e-6, rtol=1e-5)
+
+
+def test_untouched_rows_stay_bit_by_bit():
+    model = build_gpt(ngram_orders=(2,), ngram_buckets=1000)
+    table = model.ngrams.tables["2"].weight
+    optimiser = train(c.OptimConfig(), model, range(3))
+    touched = table.detach().abs().sum(1) > 0
+    counts = optimiser.tensors()["ngrams.tables.2.weight/updates"][:, 0]
+    assert torch.equal(touched, counts > 0) and 0 < touched.sum() < 100
