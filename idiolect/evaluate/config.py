@@ -16,7 +16,7 @@ class FloorsConfig(Config):
         True, "three discounts an order (Chen and Goodman 1998): 1 to 3 % stronger than one; false = plain Kneser-Ney"
     )
     train_tokens: int = field(
-        20_000_000, "training tokens counted at most, evenly spread over the text; about 200 bytes of memory each", gt=0
+        20_000_000, "training tokens counted at most, evenly spread over the text; about 100 bytes of memory each", gt=0
     )
 
     @model_validator(mode="after")

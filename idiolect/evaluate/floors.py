@@ -8,6 +8,8 @@ the probabilities are in models/ngram.py.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from idiolect.errors import DataError
@@ -67,11 +69,11 @@ def summarise(nats: dict[str, np.ndarray], n_bytes: int, floors: Floors) -> dict
         name: f"{kind} {order}-gram" for name, order in floors.names.items() if order > 1
     }
     n_tokens = len(next(iter(nats.values())))
-    means = {"uniform": float(np.log(floors.vocabulary_size))} | {name: float(v.mean()) for name, v in nats.items()}
+    means = {"uniform": math.log(floors.vocabulary_size)} | {name: float(v.mean()) for name, v in nats.items()}
     best = min(means, key=means.get)
     whole = floors.n_counted == floors.n_train_tokens
     found = {
-        name: {"label": labels[name], "nats": mean, "bits_per_byte": mean * n_tokens / np.log(2) / n_bytes,
+        name: {"label": labels[name], "nats": mean, "bits_per_byte": mean * n_tokens / math.log(2) / n_bytes,
                "best": name == best}
         for name, mean in means.items()
     }
