@@ -1,0 +1,48 @@
+"""What a model is given: a frozen value."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Rows of tokens with their targets; only targets whose loss_mask is True count.
+
+    `document_BT` (int64) numbers the documents within each row where attention must not cross them, else None.
+    `source_BS` is what an encoder reads, `labels_B` what a classifier must say.
+    """
+
+    tokens_BT: Tensor
+    targets_BT: Tensor | None
+    loss_mask_BT: Tensor | None
+    document_BT: Tensor | None = None
+    source_BS: Tensor | None = None
+    labels_B: Tensor | None = None
+
+    def __len__(self) -> int:
+        return self.tokens_BT.shape[0]
+
+    @property
+    def n_scored(self) -> int:
+        """Targets that count."""
+        return 0 if self.loss_mask_BT is None else int(self.loss_mask_BT.sum())
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The batch on a device, copied without waiting where the memory is pinned."""
+        return self._each(lambda x: x.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "Batch":
+        """The batch in page-locked memory, from which a GPU copies while it computes."""
+        return self._each(lambda x: x.pin_memory())
+
+    def slice(self, first: int, last: int) -> "Batch":
+        """Rows [first, last): a micro-batch, sharing memory."""
+        return self._each(lambda x: x[first:last])
+
+    def _each(self, function: Any) -> "Batch":
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return Batch(**{name: None if x is None else function(x) for name, x in values.items()})

@@ -1,0 +1,46 @@
+"""A random order of n things that needs no memory: any element of it is a pure function of (seed, epoch, index).
+
+A Feistel network permutes the smallest 4^k >= n numbers; what falls outside [0, n) is permuted again until it falls
+inside (cycle walking: at most four tries on average). Our own arithmetic, since numpy doesn't promise that its
+generators give the same numbers in the next version, and a resumed run must see the same order.
+"""
+
+import numpy as np
+
+_ROUNDS = 6
+_MASK = (1 << 64) - 1
+
+
+def mix(x: int) -> int:
+    """SplitMix64's finaliser (Steele et al. 2014): 64 bits in, 64 well-mixed bits out."""
+    x = (x + 0x9E3779B97F4A7C15) & _MASK
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _MASK
+    return x ^ (x >> 31)
+
+
+def random_number(seed: int, epoch: int, below: int) -> int:
+    """A number in [0, below) for this epoch."""
+    return mix(mix(mix(seed) ^ epoch) ^ 0xA5A5) % below
+
+
+def permuted(indices: np.ndarray, n: int, seed: int, epoch: int) -> np.ndarray:
+    """Where each index (int64, in [0, n)) goes in this epoch's order of n things."""
+    half = max(1, -(-(n - 1).bit_length() // 2))
+    low = np.uint64((1 << half) - 1)
+    shift = np.uint64(half)
+    key = mix(mix(seed) ^ epoch)
+    keys = [np.uint64(mix(key ^ r)) for r in range(1, _ROUNDS + 1)]
+
+    def network(x: np.ndarray) -> np.ndarray:
+        left, right = x >> shift, x & low
+        for round_key in keys:
+            h = (right ^ round_key) * np.uint64(0xBF58476D1CE4E5B9)
+            h = (h ^ (h >> np.uint64(29))) * np.uint64(0x94D049BB133111EB)
+            left, right = right, left ^ ((h ^ (h >> np.uint64(32))) & low)
+        return (left << shift) | right
+
+    found = network(indices.astype(np.uint64))
+    while (outside := found >= n).any():
+        found[outside] = network(found[outside])
+    return found.astype(np.int64)
