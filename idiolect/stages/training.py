@@ -25,8 +25,9 @@ from idiolect.progress import MetricsLog, show_count, show_seconds
 from idiolect.stages.job import RECORD, Job, lineage, save_recipe
 from idiolect.stages.prepared import Prepared
 from idiolect.train.checkpoint import Checkpoint, CheckpointStore
-from idiolect.train.loop import Outcome, Probe, batch_shape, train
+from idiolect.train.loop import batch_shape, train
 from idiolect.train.loss import lm_loss
+from idiolect.train.state import Outcome, Probe, Training
 
 # Settings that change how a run is watched, saved or split over memory, not what is learned.
 WATCHING = {
@@ -98,7 +99,7 @@ def run_loop(job: Job, ready: Prepared) -> Outcome:
     optimiser = build_optimiser(recipe.optim, model)
     average = WeightAverage(model, recipe.optim.average_decay) if recipe.optim.average_decay else None
     bits = split.n_tokens / split.n_bytes / np.log(2)
-    return train(
+    training = Training(
         model=compiled(job, model), optimiser=optimiser, schedule=functools.partial(factor, recipe.optim.schedule),
         source=source, loss_of=lm_loss, config=recipe.train, batch_samples=samples, micro_samples=micro,
         checkpoints=CheckpointStore(job.run.checkpoints, recipe.train.keep),
@@ -108,6 +109,7 @@ def run_loop(job: Job, ready: Prepared) -> Outcome:
         peak_flops=peak_flops(device), settings=deciding_settings(flatten(recipe)) | {"ids": ready.hash},
         breaking_keys=("model", "optim", "data", "seed", "ids"), prefetch=recipe.data.prefetch_batches,
     )  # fmt: skip
+    return train(training)
 
 
 def seed_dropout(seed: int) -> None:
@@ -147,7 +149,7 @@ def validation_probes(job: Job, ready: Prepared) -> list[Probe]:
     def validation(model, step: int) -> dict[str, float]:
         # One rank's score is every rank's: they hold the same weights, and must agree on when to stop.
         found = score(
-            model, held, recipe.model.context_length, end_id=ready.tokenizer.end_id,
+            model, held, recipe.model.context_length,
             bytes_per_token=ready.tokenizer.bytes_per_token, batch_tokens=recipe.evaluate.batch_tokens,
             limit_tokens=recipe.evaluate.validation_tokens, boundaries=recipe.data.boundaries, device=job.device,
         )  # fmt: skip

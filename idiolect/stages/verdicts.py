@@ -32,7 +32,7 @@ def evaluated(job: Job, ready: Prepared, floors: FloorsOf, which: str = "best") 
             continue
         held_out = split != "train"
         splits[split] = score(
-            model, ready.split(split), recipe.model.context_length, end_id=ready.tokenizer.end_id,
+            model, ready.split(split), recipe.model.context_length,
             bytes_per_token=ready.tokenizer.bytes_per_token, stride=recipe.evaluate.stride,
             batch_tokens=recipe.evaluate.batch_tokens, limit_tokens=recipe.evaluate.limit_tokens,
             boundaries=recipe.data.boundaries, device=job.device, progress=job.progress,

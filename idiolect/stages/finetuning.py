@@ -1,0 +1,136 @@
+"""A trained model is fitted to a task: the same loop, a head, a named parent, and baselines beside the scores."""
+
+import functools
+from dataclasses import replace
+
+from idiolect import rundir
+from idiolect.config import flatten
+from idiolect.device import peak_flops
+from idiolect.errors import RecipeError
+from idiolect.evaluate.classification import evaluate_classifier, validation_numbers
+from idiolect.models.build import build_model
+from idiolect.models.measure import flops_per_token
+from idiolect.optim.build import build_optimiser
+from idiolect.optim.schedules import factor
+from idiolect.progress import MetricsLog
+from idiolect.rundir import RunDir
+from idiolect.stages.job import RECORD, Job, lineage, recorded, save_recipe
+from idiolect.stages.prepared import Prepared, prepared
+from idiolect.stages.training import load_model, pick_checkpoint, seed_dropout, set_aside_if_changed, weights_hash
+from idiolect.tasks.classification import LabelledSource, build_classifier, classification_loss, encode
+from idiolect.tasks.labelled import Splits, read_splits
+from idiolect.train.checkpoint import CheckpointStore
+from idiolect.train.loop import train
+from idiolect.train.state import Outcome, Probe, Training
+
+SCORES = "finetune.json"
+TASKS = ("classification",)
+
+
+def finetuned(parent: Job, task: str, which: str, name: str | None) -> dict:
+    """Fine-tune in a run of its own beside the parent's, score it, and leave the scores in both."""
+    if task not in TASKS:
+        raise RecipeError(
+            f"--task={task} is no task", why=f"the tasks are {', '.join(TASKS)}", fix=f"--task={TASKS[0]}"
+        )
+    ready = prepared(parent)
+    checkpoint = pick_checkpoint(parent, which)
+    splits = read_splits(parent.recipe.finetune.task, ready.documents)
+    own_name = name if name and name != parent.run.name else f"{parent.run.name}-{task}"
+    job = replace(parent, run=RunDir(parent.runs / own_name))
+    decides = {
+        **{key: value for key, value in flatten(parent.recipe).items() if key.startswith(("finetune.", "model.", "seed"))},
+        "parent": weights_hash(checkpoint),
+        "examples": rundir.fingerprint([list(getattr(splits, s).texts) for s in ("train", "validation", "test")]),
+    }  # fmt: skip
+    with recorded(job):
+        set_aside_if_changed(job, decides)
+        record = job.run.path / RECORD
+        if record.exists() and rundir.read_json(record)["finished"] and (job.run.path / SCORES).exists():
+            job.progress.say("fine-tuning: nothing to do, the scores stand")
+            found = rundir.read_json(job.run.path / SCORES)
+        else:
+            save_recipe(job)
+            rundir.write_json(record, {"decides": decides, "finished": False})
+            found = fit_and_score(parent, job, ready, checkpoint, splits)
+            rundir.write_json(job.run.path / SCORES, found)
+            rundir.write_json(job.run.lineage, lineage(job, parent=parent.run.name, parent_weights=decides["parent"]))
+            rundir.write_json(record, {"decides": decides, "finished": True})
+    rundir.write_json(parent.run.path / SCORES, found)
+    show_finetuned(job, found)
+    return found
+
+
+def fit_and_score(parent: Job, job: Job, ready: Prepared, checkpoint, splits: Splits) -> dict:
+    """Train the classifier, take its best weights, and score them on the test examples."""
+    config, tokenizer = job.recipe.finetune, ready.tokenizer
+    classifier = classifier_of(parent, ready, checkpoint, splits)
+    outcome = run_loop(job, ready, classifier, splits)
+    store = CheckpointStore(job.run.checkpoints, config.train.keep)
+    best = store.load(outcome.best_step or outcome.step)
+    classifier.load_state_dict(best.tensors("weights", str(job.device.torch)))
+    job.progress.heading("Scores beside the baselines")
+    found = evaluate_classifier(classifier, tokenizer, splits, max_tokens=config.task.max_tokens, device=job.device)
+    return found | {
+        "task": config.task.kind, "parent": parent.run.name if config.task.start == "parent" else None,
+        "parent_step": checkpoint.step, "step": best.step, "seconds": outcome.seconds,
+    }  # fmt: skip
+
+
+def classifier_of(parent: Job, ready: Prepared, checkpoint, splits: Splits):
+    """The parent's model, or one with random weights, under a fresh head."""
+    task, V = parent.recipe.finetune.task, ready.tokenizer.vocabulary_size
+    if task.start == "parent":
+        model = load_model(parent, V, checkpoint)
+    else:
+        model = build_model(parent.recipe.model, V, parent.recipe.seed).to(parent.device.torch)
+    return build_classifier(task, model, len(splits.names)).to(parent.device.torch)
+
+
+def run_loop(job: Job, ready: Prepared, classifier, splits: Splits) -> Outcome:
+    """The ordinary training loop on labelled examples."""
+    config, tokenizer, device = job.recipe.finetune, ready.tokenizer, job.device
+    longest = config.task.max_tokens or classifier.context_length
+    learned = encode(tokenizer, splits.train.texts, longest)
+    held = encode(tokenizer, splits.validation.texts, longest)
+    mean_tokens = sum(map(len, learned.ids)) / len(learned.ids)
+    rows = max(1, round(config.train.batch_tokens / mean_tokens))
+    job.progress.heading(f"Fine-tuning ({', '.join(splits.names[:6])})")
+    job.progress.say(
+        f"{len(splits.train):,} examples of {mean_tokens:.0f} tokens on average, {learned.n_truncated:,} cut at {longest}; "
+        f"{config.train.steps:,} steps x {rows} examples = {config.train.steps * rows / len(splits.train):.2g} epochs"
+    )
+
+    def validation(model, step: int) -> dict[str, float]:
+        found = validation_numbers(model, held, splits.validation.labels_N, tokenizer.pad_id, device=device)
+        job.progress.say(f"step {step:,}: " + ", ".join(f"{name[11:]} {value:.4f}" for name, value in found.items()))
+        return found
+
+    seed_dropout(job.recipe.seed)
+    training = Training(
+        model=classifier, optimiser=build_optimiser(config.optim, classifier),
+        schedule=functools.partial(factor, config.optim.schedule),
+        source=LabelledSource(learned, splits.train.labels_N, tokenizer.pad_id, seed=config.task.seed, group_samples=rows),
+        loss_of=classification_loss, config=config.train, batch_samples=rows,
+        micro_samples=max(1, round(config.train.micro_batch_tokens / mean_tokens)) if config.train.micro_batch_tokens else 0,
+        checkpoints=CheckpointStore(job.run.checkpoints, config.train.keep), metrics=MetricsLog(job.run.metrics),
+        progress=job.progress, device=device, probes=[Probe("validation", config.train.eval_every_steps, validation)],
+        flops_per_token=flops_per_token(job.recipe.model, tokenizer.vocabulary_size, longest)["training"],
+        peak_flops=peak_flops(device), best_by="validation_macro_f1", best_is_high=True,
+    )  # fmt: skip
+    return train(training)
+
+
+def show_finetuned(job: Job, found: dict) -> None:
+    """Accuracy and macro-F1 beside the baselines', and what the difference means."""
+    answers = {**found["baselines"], f"{job.run.name} (step {found['step']:,})": found["scores"]}
+    rows = []
+    for name, scores in answers.items():
+        cells = [
+            f"{s['value']:.3f} ({s['low']:.3f} to {s['high']:.3f})" for s in (scores["accuracy"], scores["macro_f1"])
+        ]
+        rows.append([name.replace("_", "-"), *cells])
+    n = found["scores"]["accuracy"]["n"]
+    job.progress.table(["", "accuracy (95 %)", "macro-F1 (95 %)"], rows, title=f"{n:,} test examples", result=True)
+    for verdicts in found["verdicts"].values():
+        job.progress.show(verdicts["accuracy"])

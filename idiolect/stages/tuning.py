@@ -1,0 +1,77 @@
+"""A search over a recipe's settings: every trial is a training run of its own, scored on the validation split."""
+
+import json
+import re
+from dataclasses import replace
+
+from idiolect.config import to_toml
+from idiolect.config_load import load
+from idiolect.errors import DataError, RecipeError
+from idiolect.progress import read_metrics
+from idiolect.recipe import Recipe
+from idiolect.rundir import RunDir, fingerprint, write_atomic
+from idiolect.stages.job import Job, recorded
+from idiolect.stages.prepared import prepared
+from idiolect.stages.training import trained
+from idiolect.tune.config import Axis, TuneConfig
+from idiolect.tune.search import search
+
+
+def tuned(job: Job, spaces: list[str]) -> dict:
+    """Search, and leave best.toml: the recipe with the best trial's settings."""
+    config = job.recipe.tune
+    if spaces:
+        config = TuneConfig.model_validate(config.model_dump() | {"space": tuple(read_axis(text) for text in spaces)})
+    if not config.space:
+        raise RecipeError(
+            "there is nothing to search over", why="the recipe has no [[tune.space]] and no --space was given",
+            fix="--space optim.optimiser.learning_rate=1e-4..1e-2",
+        )  # fmt: skip
+    folder = job.run.path.with_name(f"{job.run.name}-tune")
+    write_atomic(folder / "recipe.toml", to_toml(job.recipe, header=f"The recipe that {folder.name} varies."))
+    trials = search(config, lambda overrides: score_of(job, folder, config, overrides), folder, job.progress,
+                    base=folder / "recipe.toml")  # fmt: skip
+    job.progress.show(f"best recipe: {folder / 'best.toml'}")
+    return {"folder": str(folder), "trials": [vars(trial) for trial in trials]}
+
+
+def score_of(job: Job, folder, config: TuneConfig, overrides: dict) -> float:
+    """Train one trial, or finish it, and return the metric at its best."""
+    flags = [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in overrides.items()]
+    loaded = load(Recipe, folder / "recipe.toml", flags)
+    one = replace(job, loaded=loaded, run=RunDir(folder / "trials" / fingerprint(overrides)))
+    with recorded(one):
+        trained(one, prepared(one))
+    found = [line[config.metric] for line in read_metrics(one.run.metrics) if config.metric in line]
+    if not found:
+        raise DataError(
+            f"a trial recorded no {config.metric}", why="nothing is held out, or it was never evaluated",
+            fix="--corpus.validation_fraction=0.1",
+        )  # fmt: skip
+    return min(found) if config.direction == "minimise" else max(found)
+
+
+def read_axis(text: str) -> Axis:
+    """`key=1,2,3` or `key=low..high` as an axis; a range of a rate or a width is searched on a log scale."""
+    key, equals, values = text.partition("=")
+    example = "--space model.n_layers=2,4,6, or --space optim.optimiser.learning_rate=1e-4..1e-2"
+    if not equals or not values:
+        raise RecipeError(f"--space {text} has no values", why="an axis is a setting and what it may be", fix=example)
+    ends = re.fullmatch(r"(.+?)\.\.(.+)", values)
+    if ends:
+        low, high = number(ends[1]), number(ends[2])
+        if isinstance(low, str) or isinstance(high, str):
+            raise RecipeError(f"--space {text} is no range", why="both ends must be numbers", fix=example)
+        wide = low > 0 and high / low >= 10
+        return Axis(key=key, low=low, high=high, scale="log" if wide else "linear")
+    return Axis(key=key, values=tuple(number(value) for value in values.split(",")))
+
+
+def number(text: str) -> int | float | bool | str:
+    """A value as a flag would be read."""
+    for read in (int, float):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False}.get(text, text)
