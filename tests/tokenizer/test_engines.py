@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_tokenizer import LOSSLESS, LOSSY, TEXTS, WILD, made, name
+from tokenizer_samples import LOSSLESS, LOSSY, TEXTS, WILD, made, name
 from tokenizers import Tokenizer as LibraryTokenizer
 
 from idiolect.tokenizer import engines
