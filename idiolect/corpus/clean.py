@@ -25,21 +25,26 @@ def clean(text: str, config: CorpusConfig) -> str:
     """The cleaned text; what is off in the config is left exactly as it was."""
     if config.unescape_html and "&" in text:
         text = html.unescape(text)
+    # Before the repair, since a control character inside a garbled one hides it; after it, for those that it uncovers.
+    text = _without_controls(text, config)
     plain = text.isascii()
     if config.repair_mojibake and not plain and (is_bad(text) or C1.search(text)):
-        text = ftfy.fix_text(text, _repair())
+        text = _without_controls(ftfy.fix_text(text, _repair()), config)
     if config.straighten_quotes and not plain and CURLY.search(text):
         text = ftfy.fixes.uncurl_quotes(text)
     if config.unify_line_ends and OTHER_LINE_ENDS.search(text):
         text = OTHER_LINE_ENDS.sub("\n", text)
-    if config.control_characters == "remove":
-        if "\x1b" in text:
-            text = TERMINAL.sub("", text)
-        if CONTROLS.search(text):
-            text = CONTROLS.sub("", text)
     if config.unicode_form != "none" and not plain and not unicodedata.is_normalized(config.unicode_form, text):
         text = unicodedata.normalize(config.unicode_form, text)
     return text
+
+
+def _without_controls(text: str, config: CorpusConfig) -> str:
+    if config.control_characters == "keep":
+        return text
+    if "\x1b" in text:
+        text = TERMINAL.sub("", text)
+    return CONTROLS.sub("", text) if CONTROLS.search(text) else text
 
 
 @functools.cache

@@ -184,10 +184,10 @@ def _guess(sample: bytes) -> str:
 
 
 def _least_broken(sample: bytes) -> str:
-    """A multi-byte encoding in which under one byte in two hundred is wrong, else cp1252."""
+    """A multi-byte encoding in which under one byte in two hundred is wrong, else the best Latin one."""
     broken = {name: sample.decode(name, "replace").count("\ufffd") for name in MULTIBYTE}
     name = min(broken, key=broken.__getitem__)
-    return f"{name}+latin-1" if broken[name] * 200 < len(sample) else "cp1252"
+    return f"{name}+latin-1" if broken[name] * 200 < len(sample) else latin_encoding(sample)
 
 
 def decoder_of(encoding: str) -> tuple[str, str]:

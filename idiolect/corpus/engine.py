@@ -30,6 +30,7 @@ class Flow:
 
     def __init__(self):
         self.done, self.moved = -1, time.monotonic()
+        self.failure: BaseException | None = None
 
     def passed(self, serial: int) -> None:
         if serial > self.done:
@@ -37,6 +38,7 @@ class Flow:
 
     async def wait(self, serial: int) -> None:
         """Return when there is room; also when nothing moves any more, since a bound must never be a deadlock."""
+        # Each pack let through a stall waits at least half of it, so that a slow stage still bounds the memory.
         self.moved = max(self.moved, time.monotonic() - STALLED_SECONDS / 2)
         while serial - self.done > AHEAD and time.monotonic() - self.moved < STALLED_SECONDS:
             await asyncio.sleep(0.002)
@@ -79,9 +81,14 @@ class _Task(DataSourceTask):
         return self._schema
 
     async def read(self) -> AsyncIterator[RecordBatch]:
-        for serial, table in enumerate(self._make()):
-            await self._flow.wait(serial)
-            yield RecordBatch.from_arrow_table(table)
+        try:
+            for serial, table in enumerate(self._make()):
+                await self._flow.wait(serial)
+                yield RecordBatch.from_arrow_table(table)
+        except Exception as error:
+            # Daft 0.7 may take an error in a Python source for the end of its data: we carry it past Daft ourselves.
+            self._flow.failure = error
+            raise
 
 
 def documents_frame(
@@ -111,10 +118,17 @@ def documents_frame(
 def run(frame: daft.DataFrame, flow: Flow) -> Iterator[pa.RecordBatch]:
     """Execute a frame and hand over its rows as they come, in order of `serial`."""
     last = -1
-    for batch in frame.to_arrow_iter(results_buffer_size=4):
-        if batch.num_rows:
-            serials = batch.column("serial")
-            assert serials[0].as_py() >= last, f"packs came out of order: {serials[0]} after {last}"
-            last = serials[-1].as_py()
-            flow.passed(last)
-            yield batch
+    try:
+        for batch in frame.to_arrow_iter(results_buffer_size=4):
+            if batch.num_rows:
+                serials = batch.column("serial")
+                assert serials[0].as_py() >= last, f"packs came out of order: {serials[0]} after {last}"
+                last = serials[-1].as_py()
+                flow.passed(last)
+                yield batch
+    except Exception as error:
+        if flow.failure is not None:
+            raise flow.failure from error
+        raise
+    if flow.failure is not None:
+        raise flow.failure

@@ -65,7 +65,7 @@ def find(config: CorpusConfig) -> Found:
     ):
         for entry in dict.fromkeys(wanted):
             if entry == DEFAULT:
-                default_split = split
+                default_split = split if default_split is None else default_split
                 continue
             for name, path in _expand(entry):
                 real = path.resolve()
@@ -83,7 +83,8 @@ def find(config: CorpusConfig) -> Found:
     if not files and default_split is None:
         raise DataError(
             f"no text files in {', '.join(config.text)}",
-            why=f"{len(ignored)} other files were passed over; we read {' '.join(FORMATS)}, each also {' '.join(COMPRESSED)}",
+            why=f"{len(ignored)} other files were passed over; "
+            f"we read {' '.join(FORMATS)}, each also {' '.join(COMPRESSED)}",
             fix="name a file itself to read it as text whatever its ending, or another folder",
         )
     return Found(files, default_split, ignored)
@@ -94,8 +95,6 @@ def format_of(path: Path, *, named: bool) -> tuple[str, str]:
     name = path.name.lower()
     compression = next((c for c in COMPRESSED if name.endswith(c)), "")
     kind = FORMATS.get(Path(name.removesuffix(compression)).suffix, "text" if named else "")
-    if named and kind == "text" and not compression and Path(name).suffix in (".arrow", ".feather"):
-        return "", ""
     return kind, compression
 
 

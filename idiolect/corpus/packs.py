@@ -65,11 +65,12 @@ class Pack:
 
 
 def read_packs(found: Found, config: CorpusConfig, rule: Rule) -> Iterator[Pack]:
-    """Every raw document of every input, in order, and what happened to each file."""
+    """Every raw document of every input, in order, and what happened to each file; the last pack is the event `end`."""
     for index, file in enumerate(found.files):
         yield from _packs_of(index, file, config, rule)
     if found.default_split is not None:
         yield from _default_packs(len(found.files))
+    yield _event(-1, "end")
 
 
 def _packs_of(index: int, file: InputFile, config: CorpusConfig, rule: Rule) -> Iterator[Pack]:
@@ -106,8 +107,8 @@ def _packs_of(index: int, file: InputFile, config: CorpusConfig, rule: Rule) -> 
         yield _event(index, "error", what=error.what, why=error.why, fix=error.fix)
 
 
-def _event(index: int, what: str, **facts) -> Pack:
-    return Pack(index, -1, kind="event", event=json.dumps({"event": what, **facts}, ensure_ascii=False))
+def _event(index: int, name: str, **facts) -> Pack:
+    return Pack(index, -1, kind="event", event=json.dumps({"event": name, **facts}, ensure_ascii=False))
 
 
 def _default_packs(index: int) -> Iterator[Pack]:

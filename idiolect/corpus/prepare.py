@@ -127,9 +127,14 @@ def _rows(config: CorpusConfig, found: Found) -> Iterator[tuple]:
 
     work = Work(config, found.default_split or "")
     frame = engine.documents_frame(packs, PACK_SCHEMA, work, RESULT, workers, flow)
+    ended = False
     for batch in engine.run(frame, flow):
         columns = [batch.column(name).to_pylist() for name in ("file", "event", *FIELDS)]
-        yield from zip(*columns, strict=True)
+        for row in zip(*columns, strict=True):
+            ended = ended or '"end"' in row[1]
+            yield row
+    # A stream that stops early must never pass for a short corpus.
+    assert ended, "the engine stopped before the last pack"
 
 
 def _note(event: dict, name: str, config: CorpusConfig, ledger: Ledger, progress: Progress) -> None:
@@ -139,6 +144,8 @@ def _note(event: dict, name: str, config: CorpusConfig, ledger: Ledger, progress
         ledger.files_read += event["files"]
         ledger.read_bytes += event["n_bytes"]
         ledger.encodings[event["encoding"]] = ledger.encodings.get(event["encoding"], 0) + event["files"]
+        return
+    if what == "end":
         return
     if what == "error":
         raise DataError(event["what"], why=event["why"], fix=event["fix"])

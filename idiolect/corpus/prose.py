@@ -33,6 +33,18 @@ TABLE = re.compile(r"\s*(?:[+|]|={3,}\s+=|-{3,}\s+-)")
 FIELD = re.compile(r"\s*:(?:param|type|returns?|rtype|raises?|arg|keyword|ivar|cvar|var|meta|exc|kwarg)\b[^:]*:")
 ITEM = re.compile(r"(?:[*`]*\w[\w.*`]{0,40})(?:, [*`]*\w[\w.*`]*)*(?:\s*\([^)]*\))?\s?:(?:\s+|$)")
 
+SPECIAL = re.compile(
+    "|".join(
+        f"(?:{pattern})"
+        for pattern in (
+            *(p.pattern for p in (CODE_START, TABLE, FIELD, COMMENT, BULLET)),
+            rf"\s*{ITEM.pattern}",
+            rf"\s*(?i:{UNREAD}|{EXPLAINED})(?:\s*\(.*\))?\s*:{{0,2}}\s*$",
+            r"\s*(?P<rule>[=\-~^*`'\"#+._:])(?P=rule){2,}\s*$",
+        )
+    )
+)
+
 ROLE_TITLE = re.compile(r":[\w:+-]+:`([^`<]+?)\s*<[^`>]*>`")
 ROLE = re.compile(r":(?!math)[\w:+-]+:`[!~]?([^`]*)`")
 MATH = re.compile(r":math:`[^`]*`")
@@ -41,10 +53,13 @@ LITERAL = re.compile(r"``([^`]*)``|`([^`\n]*)`_{0,2}")
 BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
 EMPHASIS = re.compile(r"(?<![\w*\\])\*([A-Za-z_][^*\n]{0,80})\*(?![\w*])")
 FOOTNOTE = re.compile(r"\s*\[(?:\d+|[A-Z]\w{0,12}\d*|#\w*)\]_?(?=[\s.,;:)]|$)")
+MARKUP = re.compile(r"[`*\[|\u2019\u201c\u201d]|\(\)|--|::$")
 CALL = re.compile(r"(?<![\w.])([A-Za-z]+)\(\)")
 SUBSTITUTION = re.compile(r"\|([^|\n]{1,30})\|_?")
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]?\s+(?=[\"'(]?[A-Z])")
-ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|cf|vs|etc|Eq|Eqs|Fig|Ref|Sec|Ch|No|Dr|Mr|St|al|resp|approx|w\.r\.t)|\b[A-Z])\.$")
+ABBREVIATION = re.compile(
+    r"(?:\b(?:e\.g|i\.e|cf|vs|etc|Eq|Eqs|Fig|Ref|Sec|Ch|No|Dr|Mr|St|al|resp|approx|w\.r\.t)|\b[A-Z])\.$"
+)
 
 WORD = re.compile(r"[(\"']*[A-Za-z][a-z]*(?:[-'/\u2019][A-Za-z]?[a-z]+)*(?:'s|s')?[.,;:!?)\"']*")
 COMMON = frozenset(
@@ -77,20 +92,10 @@ def _blocks(lines: list[str]) -> Iterator[str]:
         line = lines[i] if i < len(lines) else ""
         indent = len(line) - len(line.lstrip())
         below = lines[i + 1] if i + 1 < len(lines) else ""
+        # One pattern for all that sets a line apart: most lines pay for a single match.
+        special = bool(SPECIAL.match(line) or UNDERLINE.fullmatch(below))
         starts_other = (
-            not line.strip()
-            or (hidden >= 0 and indent > hidden)
-            or CODE_START.match(line)
-            or TABLE.match(line)
-            or FIELD.match(line)
-            or COMMENT.match(line)
-            or UNDERLINE.fullmatch(line)
-            or UNDERLINE.fullmatch(below)
-            or UNREAD_HEADING.fullmatch(line.strip())
-            or EXPLAINED_HEADING.fullmatch(line.strip())
-            or ITEM.match(line.strip())
-            or BULLET.match(line)
-            or (block and indent != _indent(block[-1]))
+            special or not line.strip() or (hidden >= 0 and indent > hidden) or (block and indent != _indent(block[-1]))
         )
         if starts_other and block:
             text = "\n".join(block)
@@ -101,8 +106,7 @@ def _blocks(lines: list[str]) -> Iterator[str]:
         if not line.strip() or (hidden >= 0 and indent > hidden):
             i += 1
             continue
-        hidden = -1
-        i, hidden, keep = _enter(lines, i, indent, below)
+        i, hidden, keep = _enter(lines, i, indent, below) if special else (i + 1, -1, line)
         if keep is not None:
             block.append(keep)
 
@@ -162,6 +166,8 @@ def _indent(line: str) -> int:
 
 def _plain(text: str) -> str:
     """A paragraph without inline markup."""
+    if not MARKUP.search(text):
+        return text
     text = ROLE_TITLE.sub(r"\1", text)
     text = ROLE.sub(lambda m: m[1].rpartition(".")[2] if "~" in m[0] else m[1].lstrip("!~."), text)
     text = MATH.sub(lambda m: m[0][7:-1] if re.fullmatch(r":math:`\w{1,2}`", m[0]) else "$", text)

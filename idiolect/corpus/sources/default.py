@@ -2,7 +2,8 @@
 
 The reference pages of the Python language (`pydoc_data.topics`) and the docstrings of the standard library, numpy,
 sympy, networkx and torch are read from their source files, which are parsed and never imported or run. What is made
-of a docstring is in `prose.py`. Each document's `source` begins with its library: `numpy/linalg._linalg.norm`.
+of a docstring is in `prose.py`. These documents are always split by hash. The `source` of each begins with its
+library (`numpy/linalg._linalg.norm`), which is also its label.
 """
 
 import ast
@@ -136,8 +137,8 @@ def _topics(tree: ast.Module) -> Iterator[tuple[str, str]]:
 def _sections(page: str) -> list[str]:
     """A reference page cut before each underlined heading."""
     lines = page.split("\n")
-    starts = [i for i in range(len(lines) - 1) if lines[i].strip() and set(lines[i + 1].strip()) in ({"="}, {"*"}, {"-"})]
-    starts = [0, *(i for i in starts if i)]
+    rules = ({"="}, {"*"}, {"-"})
+    starts = [0, *(i for i in range(1, len(lines) - 1) if lines[i].strip() and set(lines[i + 1].strip()) in rules)]
     return ["\n".join(lines[a:b]) for a, b in zip(starts, [*starts[1:], len(lines)], strict=True)]
 
 
@@ -165,7 +166,8 @@ def _added(call: ast.Call, name: str) -> Iterator[tuple[str, str]]:
     function = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     if not function.startswith(("add_docstr", "add_newdoc", "_add_docstr")):
         return
-    parts = [ast.unparse(a).strip("'\"") for a in call.args[:-1] if isinstance(a, ast.Name | ast.Attribute | ast.Constant)]
+    named = (a for a in call.args[:-1] if isinstance(a, ast.Name | ast.Attribute | ast.Constant))
+    parts = [ast.unparse(a).strip("'\"") for a in named]
     last = call.args[-1] if call.args else None
     if isinstance(last, ast.Tuple) and last.elts:
         parts.append(getattr(last.elts[0], "value", ""))
