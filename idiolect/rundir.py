@@ -201,7 +201,8 @@ def manifest_of(folder: Path) -> dict[str, dict]:
     """The manifest's files: {relative name: {bytes, sha256}}. Raises DataError when there is none."""
     found = read_json(folder / MANIFEST)
     files = found.get("files") if isinstance(found, dict) else None
-    if not isinstance(files, dict) or any(not isinstance(f, dict) or {*f} != {"bytes", "sha256"} for f in files.values()):
+    whole = isinstance(files, dict) and all(isinstance(f, dict) and {*f} == {"bytes", "sha256"} for f in files.values())
+    if not whole:
         raise DataError(
             f"{folder / MANIFEST} is damaged",
             why="it is not a manifest of ours",

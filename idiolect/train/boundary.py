@@ -40,8 +40,9 @@ def boundary(session: Session, last: bool) -> None:
         session.probed_step = step
     # An interval is empty when this boundary's line was written before the run died here.
     if state.interval.n_scored and (found or last or step % training.config.log_every_steps == 0):
+        session.latest = figures(session) | found
         if training.metrics is not None and distributed.is_main():
-            training.metrics.write(figures(session) | found)
+            training.metrics.write(session.latest)
         state.interval = Interval()
 
 

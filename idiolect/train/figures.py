@@ -27,12 +27,11 @@ def figures(session: Session) -> dict[str, Any]:
     nats = seen.sum_nats / seen.n_scored
     speed = seen.n_tokens / seen.seconds if seen.seconds else None
     bits, flops, peak = training.bits_per_byte_per_nat, training.flops_per_token, training.peak_flops
-    rates = training.optimiser.learning_rates()
     values = (
         state.step,
         nats,
         nats * bits if bits else None,
-        rates.get("matrices", max(rates.values())),
+        seen.learning_rate,
         seen.grad_norm,
         state.n_tokens,
         speed,
@@ -45,7 +44,11 @@ def figures(session: Session) -> dict[str, Any]:
 
 def shown(session: Session) -> dict[str, Any]:
     """What stands beside the bar: the loss in bits per byte where bytes are known, speed, rate, norm, memory, MFU."""
-    now = figures(session)
+    if session.state.interval.n_scored:
+        session.latest = figures(session)
+    now = session.latest
+    if not now:
+        return {}
     score = {"bits_per_byte": now["train_bits_per_byte"]} if now["train_bits_per_byte"] else {"nats": now["train_nats"]}
     names = ("tokens_per_second", "learning_rate", "grad_norm", "mfu")
     return score | {name: now[name] for name in names} | {"memory_mb": now["memory_bytes"] / 1e6}

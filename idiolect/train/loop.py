@@ -61,13 +61,13 @@ def _run(session: Session, batches: Iterator[tuple[int, Any]]) -> str:
             boundary(session, last=bool(reason))
             if not reason and out_of_patience(session):
                 reason = "patience"
-            if reason:
-                return reason
-            _update(session, batches)
-            if time.perf_counter() - painted > PAINT_SECONDS:
+            if reason or time.perf_counter() - painted > PAINT_SECONDS:
                 painted = time.perf_counter()
                 bar.total = max(1, state.total_steps - first)
                 bar.update(state.step - first, step=f"{state.step:,}/{state.total_steps:,}", **shown(session))
+            if reason:
+                return reason
+            _update(session, batches)
 
 
 def _update(session: Session, batches: Iterator[tuple[int, Any]]) -> None:
@@ -93,12 +93,13 @@ def _update(session: Session, batches: Iterator[tuple[int, Any]]) -> None:
     state.n_tokens += result.n_tokens
     seconds = time.perf_counter() - began
     state.seconds += seconds
-    seen = state.interval
+    seen, rates = state.interval, training.optimiser.learning_rates()
     state.interval = Interval(
         seen.sum_nats + result.sum_nats,
         seen.n_scored + result.n_scored,
         seen.n_tokens + result.n_tokens,
         seen.seconds + seconds,
+        rates.get("matrices", max(rates.values())),
         result.grad_norm,
     )
 

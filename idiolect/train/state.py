@@ -76,12 +76,13 @@ class Training:
 
 @dataclass
 class Interval:
-    """What happened since the last line of metrics.jsonl."""
+    """What happened since the last line of metrics.jsonl; rate and norm are those of the last update."""
 
     sum_nats: float = 0.0
     n_scored: int = 0
     n_tokens: int = 0
     seconds: float = 0.0
+    learning_rate: float = 0.0
     grad_norm: float = 0.0
 
 
@@ -130,6 +131,7 @@ class Session:
     saved_step: int | None = None
     probed_step: int | None = None
     stop_agreed: bool = False
+    latest: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

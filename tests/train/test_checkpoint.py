@@ -184,7 +184,8 @@ def test_system_calls_in_the_order_that_survives_power_loss(tmp_path, monkeypatc
 def test_predicts_its_size_and_refuses_a_disk_too_small(tmp_path, monkeypatch):
     store = CheckpointStore(tmp_path / "c", keep=2)
     big = {"weights": {f"layer.{i}.weight": torch.zeros(100, 300) for i in range(20)}}
-    big["optimiser"] = {f"{name}/{m}": t.clone() for name, t in big["weights"].items() for m in ("exp_avg", "exp_avg_sq")}
+    moments = ("exp_avg", "exp_avg_sq")
+    big["optimiser"] = {f"{name}/{m}": t.clone() for name, t in big["weights"].items() for m in moments}
     predicted = store.prepare(big)
     store.save(1, big, {"random": "x" * 12_000})
     actual = sum(p.stat().st_size for p in store.path(1).iterdir())

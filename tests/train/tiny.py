@@ -70,7 +70,8 @@ class RandomSource:
     def _row(self, index: int):
         epoch, index = divmod(index, self.n_samples)
         generator = torch.Generator().manual_seed(1000 * epoch + index)
-        window_W = torch.randint(0, VOCABULARY, (CONTEXT + 1,), generator=generator)
+        # Squared, so that low ids are common and there is something to learn.
+        window_W = torch.randint(0, VOCABULARY, (CONTEXT + 1,), generator=generator) ** 2 // VOCABULARY
         length = int(torch.randint(1, CONTEXT + 1, (1,), generator=generator)) if self.ragged else CONTEXT
         return window_W[:-1], window_W[1:], torch.arange(CONTEXT) < length
 
