@@ -13,10 +13,10 @@ class FloorsConfig(Config):
 
     orders: Items[int] = field((3, 4, 5), "n-gram orders counted, the best one marked; empty: uniform and unigram only")
     modified: bool = field(
-        True, "three discounts an order (Chen and Goodman 1998): 1 to 3 % stronger than one; false = plain Kneser-Ney"
+        True, "three discounts an order (Chen and Goodman 1998), the stronger floor; false = one, plain Kneser-Ney"
     )
     train_tokens: int = field(
-        20_000_000, "training tokens counted at most, evenly spread over the text; about 100 bytes of memory each", gt=0
+        20_000_000, "training tokens counted at most, evenly spread over the text; 140 bytes of memory each", gt=0
     )
 
     @model_validator(mode="after")

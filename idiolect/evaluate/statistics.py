@@ -50,7 +50,7 @@ def wilson(successes: int, n: int, level: float = LEVEL) -> dict:
 def clustered_standard_error(numerators_C, denominators_C) -> float:
     """Standard error of sum(numerators) / sum(denominators) when whole clusters are what was drawn at random.
 
-    The linearised ratio estimator (Cochran 1977, eq. 6.13): tokens of one document go up and down together, so the
+    The linearised ratio estimator (Cochran 1977, chapter 6): tokens of one document go up and down together, so the
     count of documents, not of tokens, is what makes a mean sure. NaN when there is only one cluster.
     """
     numerators_C, denominators_C = np.asarray(numerators_C, float), np.asarray(denominators_C, float)

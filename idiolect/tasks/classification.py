@@ -21,7 +21,7 @@ from idiolect.data.order import permuted
 from idiolect.tasks.config import ClassificationConfig
 
 # Samples whose lengths are sorted against one another are this many batches' worth: enough to waste little on
-# padding (measured on SST-2: 7 % against 45 %), few enough that a batch stays a random draw.
+# padding (measured on SST-2 in batches of 32: 3 % of places against 52 %), few enough that a batch stays a random draw.
 POOL_BATCHES = 32
 
 
