@@ -52,7 +52,12 @@ def compare(answers_N, baselines: dict[str, np.ndarray], splits: Splits, *, seed
                    if key in ("accuracy", "macro_f1")}
             for name, theirs_N in baselines.items()
         },
-        "differences": differences,
+        # Not under "value": a difference is no score, and must not be listed as one.
+        "differences": {
+            name: {metric: {"ours_minus_theirs": d["value"], "low": d["low"], "high": d["high"], "n": d["n"]}
+                   for metric, d in pair.items()}
+            for name, pair in differences.items()
+        },
         "verdicts": {
             name: {metric: verdict(difference, BASELINES.get(name, name)) for metric, difference in pair.items()}
             for name, pair in differences.items()

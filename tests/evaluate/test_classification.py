@@ -41,7 +41,7 @@ def test_a_comparison_has_scores_baselines_and_verdicts():
     assert result["verdicts"]["tf_idf"]["accuracy"].startswith("worse than TF-IDF and logistic regression by ")
     assert result["baselines"]["tf_idf"]["accuracy"]["value"] == 1
     assert set(result["scores"]) == {"accuracy", "macro_f1"} and result["scores"]["accuracy"]["n"] == 150
-    assert result["differences"]["tf_idf"]["accuracy"]["value"] == pytest.approx((coin == right).mean() - 1)
+    assert result["differences"]["tf_idf"]["accuracy"]["ours_minus_theirs"] == pytest.approx((coin == right).mean() - 1)
     same = compare(right, {"tf_idf": right}, splits)
     assert same["verdicts"]["tf_idf"]["macro_f1"].startswith("no difference from TF-IDF")
     assert same["about"]["names"] == ["bad", "good"] and same["about"]["left_out"] == {}
