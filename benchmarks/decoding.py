@@ -37,9 +37,7 @@ class NanoBlock(nn.Module):
 
     def forward(self, x):
         B, T, C = x.shape
-        q, k, v = (
-            y.view(B, T, self.n_heads, -1).transpose(1, 2) for y in self.c_attn(self.ln_1(x)).split(C, dim=2)
-        )
+        q, k, v = (y.view(B, T, self.n_heads, -1).transpose(1, 2) for y in self.c_attn(self.ln_1(x)).split(C, dim=2))
         y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.c_proj(y.transpose(1, 2).contiguous().view(B, T, C))
         return x + self.c_out(F.gelu(self.c_fc(self.ln_2(x))))
