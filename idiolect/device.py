@@ -119,6 +119,9 @@ def prepare_process(config: DeviceConfig, device: Device) -> None:
     if config.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
+        # The mode also fills every new tensor with NaN, to expose reads of memory never written: a cost at each
+        # allocation for a check that our tests make anyway.
+        torch.utils.deterministic.fill_uninitialized_memory = False
     elif device.torch.type == "cuda":
         torch.set_float32_matmul_precision("high")
 
