@@ -13,8 +13,9 @@ from idiolect.models.cache import KeyValueCache
 from idiolect.models.config import GPTConfig
 from idiolect.models.embeddings import build_ngrams
 from idiolect.models.initialise import gpt_table, initialise
-from idiolect.models.layers import Embedding, build_dropout, build_mlp, build_norm
+from idiolect.models.layers import Embedding, build_dropout, build_mlp
 from idiolect.models.masks import build_reach
+from idiolect.models.norms import build_norm
 from idiolect.models.positions import build_positions, build_table, check_length
 
 

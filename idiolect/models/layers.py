@@ -1,4 +1,4 @@
-"""The small layers a block is made of: norms, MLPs, and the functions that choose among them.
+"""The small layers a block is made of: linear maps, MLPs, dropout, and the functions that choose among them.
 
 Each variation is a module of its own, chosen once when the model is built. Custom backward passes stand here where
 the composite one costs more than the matrix products it accompanies on a CPU.
@@ -22,13 +22,6 @@ class Embedding(nn.Embedding):
 
     def reset_parameters(self) -> None:
         pass
-
-
-def build_norm(config: GPTConfig, width: int) -> nn.Module:
-    """The norm the config asks for."""
-    if config.norm == "rms":
-        return nn.RMSNorm(width, eps=config.norm_epsilon, elementwise_affine=config.norm_scale)
-    return nn.LayerNorm(width, eps=config.norm_epsilon, elementwise_affine=config.norm_scale, bias=config.bias)
 
 
 class _SquaredReLU(torch.autograd.Function):
