@@ -41,7 +41,7 @@ def finetuned(parent: Job, task: str, which: str, name: str | None) -> dict:
     decides = {
         **{key: value for key, value in flatten(parent.recipe).items() if key.startswith(("finetune.", "model.", "seed"))},
         "parent": weights_hash(checkpoint),
-        "examples": rundir.fingerprint([list(getattr(splits, s).texts) for s in ("train", "validation", "test")]),
+        "examples": fingerprint_of(splits),
     }  # fmt: skip
     with recorded(job):
         set_aside_if_changed(job, decides)
@@ -59,6 +59,12 @@ def finetuned(parent: Job, task: str, which: str, name: str | None) -> dict:
     rundir.write_json(parent.run.path / SCORES, found)
     show_finetuned(job, found)
     return found
+
+
+def fingerprint_of(splits: Splits) -> str:
+    """What the examples are: texts and labels of each split."""
+    parts = (splits.train, splits.validation, splits.test)
+    return rundir.fingerprint(list(splits.names), [[list(part.texts), part.labels_N.tolist()] for part in parts])
 
 
 def fit_and_score(parent: Job, job: Job, ready: Prepared, checkpoint, splits: Splits) -> dict:
@@ -97,7 +103,8 @@ def run_loop(job: Job, ready: Prepared, classifier, splits: Splits) -> Outcome:
     rows = max(1, round(config.train.batch_tokens / mean_tokens))
     job.progress.heading(f"Fine-tuning ({', '.join(splits.names[:6])})")
     job.progress.say(
-        f"{len(splits.train):,} examples of {mean_tokens:.0f} tokens on average, {learned.n_truncated:,} cut at {longest}; "
+        f"{len(splits.train):,} examples of {mean_tokens:.0f} tokens on average, {learned.n_truncated:,} cut at "
+        f"{longest}; "
         f"{config.train.steps:,} steps x {rows} examples = {config.train.steps * rows / len(splits.train):.2g} epochs"
     )
 
@@ -107,12 +114,16 @@ def run_loop(job: Job, ready: Prepared, classifier, splits: Splits) -> Outcome:
         return found
 
     seed_dropout(job.recipe.seed)
+    source = LabelledSource(
+        learned, splits.train.labels_N, tokenizer.pad_id, seed=config.task.seed, group_samples=rows
+    )  # fmt: skip
+    micro = max(1, round(config.train.micro_batch_tokens / mean_tokens)) if config.train.micro_batch_tokens else 0
     training = Training(
         model=classifier, optimiser=build_optimiser(config.optim, classifier),
         schedule=functools.partial(factor, config.optim.schedule),
-        source=LabelledSource(learned, splits.train.labels_N, tokenizer.pad_id, seed=config.task.seed, group_samples=rows),
+        source=source,
         loss_of=classification_loss, config=config.train, batch_samples=rows,
-        micro_samples=max(1, round(config.train.micro_batch_tokens / mean_tokens)) if config.train.micro_batch_tokens else 0,
+        micro_samples=micro,
         checkpoints=CheckpointStore(job.run.checkpoints, config.train.keep), metrics=MetricsLog(job.run.metrics),
         progress=job.progress, device=device, probes=[Probe("validation", config.train.eval_every_steps, validation)],
         flops_per_token=flops_per_token(job.recipe.model, tokenizer.vocabulary_size, longest)["training"],
