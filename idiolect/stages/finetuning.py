@@ -38,8 +38,9 @@ def finetuned(parent: Job, task: str, which: str, name: str | None) -> dict:
     splits = read_splits(parent.recipe.finetune.task, ready.documents)
     own_name = name if name and name != parent.run.name else f"{parent.run.name}-{task}"
     job = replace(parent, run=RunDir(parent.runs / own_name))
+    deciding = ("finetune.", "model.", "seed")
     decides = {
-        **{key: value for key, value in flatten(parent.recipe).items() if key.startswith(("finetune.", "model.", "seed"))},
+        **{key: value for key, value in flatten(parent.recipe).items() if key.startswith(deciding)},
         "parent": weights_hash(checkpoint),
         "examples": fingerprint_of(splits),
     }  # fmt: skip

@@ -1,13 +1,18 @@
 """A trained model in use: it writes, it is talked with, it is handed over."""
 
+import itertools
 import sys
 from pathlib import Path
 
 from idiolect.generate.decode import generate
-from idiolect.rundir import read_json
+from idiolect.progress import show_seconds
+from idiolect.rundir import RunDir, read_json
 from idiolect.stages.job import RECORD, Job
-from idiolect.stages.prepared import Prepared, prepared
+from idiolect.stages.prepared import Prepared, held_out, prepared
 from idiolect.stages.training import load_model, pick_checkpoint
+
+# Held-out texts that an export is compared on, besides its own.
+EXPORT_TEXTS = 50
 
 
 def speaker(job: Job, which: str):
@@ -52,24 +57,39 @@ def written(job: Job, prompts: list[str], which: str, json: bool) -> dict:
 
 def exported(job: Job, which: str, out: Path | None) -> dict:
     """The Hugging Face folder, compared with stock transformers before it counts as done."""
+    from idiolect.corpus.documents import read_texts
     from idiolect.export.huggingface import export
 
-    ready: Prepared = prepared(job)
-    checkpoint = pick_checkpoint(job, which)
-    model = load_model(job, ready.tokenizer.vocabulary_size, checkpoint)
+    ready = prepared(job)
+    model = load_model(job, ready.tokenizer.vocabulary_size, pick_checkpoint(job, which))
     out = out or job.run.path / "huggingface"
-    found = export(model, job.recipe.model, ready.tokenizer, out, card=card_of(job, ready))
-    job.progress.show(f"{out}: loaded by stock transformers; largest logit difference {found['max_difference']:.1e}")
+    texts = list(itertools.islice(read_texts(ready.documents, held_out(ready.documents)), EXPORT_TEXTS))
+    found = export(model, job.recipe.model, ready.tokenizer, out, lineage=facts_of(job, ready), texts=texts)
+    job.progress.show(
+        f"{out}: loaded by stock transformers ({found['kind']}); logits differ by at most "
+        f"{found['max_logit_difference']:.1e} over {found['n_positions']:,} positions"
+    )
     return found | {"folder": str(out)}
 
 
-def card_of(job: Job, ready: Prepared) -> dict:
+def facts_of(job: Job, ready: Prepared) -> dict:
     """What the model card says of where the model comes from."""
     run = job.run
-    return {
+    splits = read_json(run.evaluation)["splits"] if run.evaluation.exists() else {}
+    names = ("bits_per_byte", "perplexity", "token_accuracy")
+    outcome = read_json(run.path / RECORD).get("outcome", {})
+    licences = sorted({source["licence"] for source in ready.audit["sources"]})
+    facts = {
         "name": run.name,
-        "lineage": read_json(run.lineage) if run.lineage.exists() else {},
-        "sources": ready.audit.get("sources", []),
-        "training": read_json(run.path / RECORD),
-        "evaluation": read_json(run.evaluation).get("splits", {}) if run.evaluation.exists() else {},
+        "licence": licences[0] if len(licences) == 1 and licences != ["unknown"] else None,
+        "sources": ready.audit["sources"],
+        "scores": {f"{split} {name}": scores[name] for split, scores in splits.items() for name in names},
+        "cost": {"training": show_seconds(outcome["seconds"]), "tokens": f"{outcome['tokens']:,}"} if outcome else {},
+        "lineage": {key: value for key, value in lineage_of(run).items() if isinstance(value, str)},
     }
+    return {key: value for key, value in facts.items() if value}
+
+
+def lineage_of(run: RunDir) -> dict:
+    """The run's lineage, empty while it has none."""
+    return read_json(run.lineage) if run.lineage.exists() else {}
