@@ -50,23 +50,20 @@ def take_step(
     n_rows, n_tokens = batch.tokens_BT.shape[0], batch.tokens_BT.numel()
     micro_samples = min(micro_samples or n_rows, n_rows)
     whole = distributed.world_size() == 1 and micro_samples == n_rows
-    totals = torch.zeros(4, dtype=torch.float32 if device.torch.type == "mps" else torch.float64)
-    totals[2], totals[3] = n_tokens, stop
-    totals = totals.to(device.torch)
+    precise = torch.float32 if device.torch.type == "mps" else torch.float64
+    totals = torch.tensor([0, 0, n_tokens, stop], dtype=precise, device=device.torch)
     for first in range(0, n_rows, micro_samples):
         micro = (batch if whole else batch.slice(first, first + micro_samples)).to(device.torch)
         with device.autocast():
             sum_nats, n_scored = loss_of(model, micro)
         # A batch with nothing to learn from is refused below; here it must not become 0 / 0.
         (sum_nats / n_scored.clamp_min(1) if whole else sum_nats).backward()
-        totals[0] += sum_nats.detach()
-        totals[1] += n_scored
-    parameters = [p for p in model.parameters() if p.requires_grad]
+        totals[:2] += torch.stack([sum_nats.detach().to(precise), n_scored.to(precise)])
     if not whole:
         _sum_over_ranks(model, totals)
-        torch._foreach_mul_(values_of(parameters), (1 / totals[1].clamp_min(1)).float())
+        torch._foreach_mul_(values_of(model), (1 / totals[1].clamp_min(1)).float())
     if faults.reached("step.after_backward") == "nan":
-        values_of(parameters)[0].view(-1)[0] = float("nan")
+        values_of(model)[0].view(-1)[0] = float("nan")
     # Here, and nowhere else in a step, we wait for the device.
     grad_norm = optimiser.clip()
     sum_nats, n_scored, n_tokens, stop = totals.tolist()
@@ -83,10 +80,10 @@ def take_step(
     return StepResult(sum_nats, int(n_scored), int(n_tokens), grad_norm, stop > 0, finite)
 
 
-def values_of(parameters: list[nn.Parameter]) -> list[Tensor]:
+def values_of(model: nn.Module) -> list[Tensor]:
     """The gradients' numbers, to be changed in place: of a row-sparse gradient, those of its rows."""
     values = []
-    for p in parameters:
+    for p in model.parameters():
         if p.grad is not None and p.grad.is_sparse:
             p.grad = p.grad.coalesce()
             values.append(p.grad.values())

@@ -33,6 +33,7 @@ def test_killed_at_random_moments_fifty_times(tmp_path):
     assert found["equal"] == found["trials"] == 50 and found["kills"] >= 50, found
 
 
-def test_killed_at_every_point_of_a_save(tmp_path):
-    found = zygote(tmp_path, "points")
-    assert found["points"] == 5 and found["equal"] == found["valid"] == found["trials"] == 15, found
+@pytest.mark.parametrize("times", [1, pytest.param(3, marks=pytest.mark.slow)])
+def test_killed_at_every_point_of_a_save(tmp_path, times):
+    found = zygote(tmp_path, "points", times)
+    assert found["points"] == 5 and found["equal"] == found["valid"] == found["trials"] == 5 * times, found

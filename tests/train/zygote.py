@@ -1,7 +1,7 @@
 """Runs that are really killed: trials are forked from this process, which has imported torch and computed nothing.
 
     python -m tests.train.zygote FOLDER N_TRIALS SEED       kill -9 at random moments, then compare with an unbroken run
-    python -m tests.train.zygote FOLDER points              kill -9 at every named point of a save, three times each
+    python -m tests.train.zygote FOLDER points 3            kill -9 at every named point of a save, three times each
 
 Prints one JSON object. A child is a real GPT with dropout, the prefetching loader, averaging, probes and checkpoints.
 """
@@ -107,12 +107,12 @@ def lost_steps(run: Path) -> int:
     return max(0, (json.loads(lines[-1])["step"] if lines else 0) - (steps[-1] if steps else 0))
 
 
-def point_kills(folder: Path) -> dict:
-    """Die at each point of a save, three times each in different saves; a valid checkpoint must stand, and be used."""
+def point_kills(folder: Path, times: int) -> dict:
+    """Die at each point of a save, up to three times in different saves; a valid checkpoint must stand, and be used."""
     want, _ = reference(folder / "unbroken")
     result = {"points": len(POINTS), "trials": 0, "equal": 0, "valid": 0}
     for point in POINTS:
-        for nth in (2, 5, 7):
+        for nth in (2, 5, 7)[:times]:
             run = folder / f"{point}{nth}"
             assert end(start(run, f"checkpoint.{point}:{nth}:kill")) == -signal.SIGKILL, point
             complete = CheckpointStore(run / "checkpoints").steps()
@@ -128,4 +128,5 @@ def point_kills(folder: Path) -> dict:
 
 if __name__ == "__main__":
     where = Path(sys.argv[1])
-    print(json.dumps(point_kills(where) if sys.argv[2] == "points" else random_kills(where, *map(int, sys.argv[2:4]))))
+    points = sys.argv[2] == "points"
+    print(json.dumps(point_kills(where, int(sys.argv[3])) if points else random_kills(where, *map(int, sys.argv[2:4]))))
