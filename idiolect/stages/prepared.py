@@ -107,7 +107,7 @@ class Prepared:
         """The shards of a split."""
         from idiolect.tokenizer.shards import Shards
 
-        return Shards(self.ids, name)
+        return Shards(self.ids, name, self.tokenizer)
 
     @cached_property
     def audit(self) -> dict:

@@ -1,0 +1,197 @@
+"""Each verb, as a user types it, on one small finished run."""
+
+import json
+import shutil
+
+import pytest
+
+from idiolect.cli import VERBS, main
+from idiolect.rundir import verify_folder
+
+
+def test_the_run_holds_what_was_promised(here):
+    run = here / "runs/mine"
+    for name in ("recipe.toml", "lineage.json", "metrics.jsonl", "samples.txt", "evaluation.json", "report.html"):
+        assert (run / name).stat().st_size > 0, name
+    assert json.loads((run / "exit.json").read_text())["code"] == 0
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [10, 20, 30]
+    assert all("validation_bits_per_byte" in line and line["train_nats"] > 0 for line in lines)
+
+
+def test_no_artefact_names_this_machine(here):
+    for path in (here / "runs").rglob("*"):
+        if path.is_file() and path.suffix in (".json", ".jsonl", ".toml", ".txt", ".html"):
+            assert str(here) not in path.read_text(encoding="utf-8"), path
+
+
+def test_running_again_does_nothing_and_says_so(here, capsys):
+    before = {
+        p: p.stat().st_mtime_ns for p in (here / "runs").rglob("*") if p.suffix in (".safetensors", ".parquet", ".html")
+    }
+    assert main(["run", "mine.toml"]) == 0
+    said = capsys.readouterr().err
+    for stage in ("corpus", "tokenizer", "shards", "floors", "training", "evaluation", "samples", "report"):
+        assert f"{stage}: nothing to do" in said
+    assert before == {p: p.stat().st_mtime_ns for p in before}
+
+
+def test_a_changed_value_redoes_what_depends_on_it_alone(finished, tmp_path, monkeypatch, capsys):
+    shutil.copytree(finished, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+
+    def redone(*flags):
+        capsys.readouterr()
+        assert main(["run", "mine.toml", *flags]) == 0
+        said = capsys.readouterr().err
+        stages = ("corpus", "tokenizer", "shards", "floors", "training", "evaluation", "samples", "report")
+        return [stage for stage in stages if f"{stage}: nothing to do" not in said]
+
+    assert redone("--generate.max_tokens=20") == ["samples", "report"]
+    assert redone("--evaluate.stride=16", "--generate.max_tokens=20") == ["evaluation", "report"]
+    flags = ("--evaluate.stride=16", "--generate.max_tokens=20")
+    assert redone("--train.steps=10", *flags) == ["training", "evaluation", "samples", "report"]
+    assert (tmp_path / "copy/runs/mine.1/report.html").exists()
+    assert redone("--tokenizer.kind=byte", "--train.steps=10", *flags) == [
+        "tokenizer", "shards", "floors", "training", "evaluation", "samples", "report"
+    ]  # fmt: skip
+
+
+def test_settings_that_only_watch_may_change(here, capsys):
+    assert main(["train", "mine.toml", "--train.log_every_steps=5", "--train.keep=3"]) == 0
+    assert "training: nothing to do" in capsys.readouterr().err
+
+
+def test_evaluate_gives_scores_with_intervals_and_floors(here, ask):
+    code, found = ask("evaluate", "runs/mine")
+    assert code == 0 and set(found["splits"]) == {"validation", "test"}
+    for split in found["splits"].values():
+        for name in ("bits_per_byte", "nats", "perplexity", "token_accuracy"):
+            assert split[name]["low"] <= split[name]["value"] <= split[name]["high"]
+        assert {"uniform", "unigram", "kneser_ney_3"} <= set(split["floors"])
+
+
+def test_prepare_says_what_it_made(here, ask):
+    code, found = ask("prepare", "mine.toml")
+    assert code == 0 and sum(found["documents"].values()) <= 120 and found["tokens"]["train"] > 1000
+    assert all(len(h) == 64 for h in found["shards"])
+
+
+def test_generate_writes_the_same_text_for_the_same_seed(here, ask):
+    arguments = ("generate", "runs/mine", "--prompt", "The cat", "--generate.samples=2", "--generate.seed=7")
+    first, second = ask(*arguments), ask(*arguments)
+    assert first == second and first[0] == 0
+    texts = [text["text"] for text in first[1]["texts"]]
+    assert len(texts) == 2 and texts[0] != texts[1]
+
+
+def test_generate_streams_to_standard_output(here, capsys):
+    assert main(["generate", "runs/mine", "--prompt", "The cat", "--generate.max_tokens=5"]) == 0
+    assert capsys.readouterr().out.startswith("The cat")
+
+
+def test_chat_talks_without_a_terminal(here, monkeypatch, capsys):
+    import io
+
+    monkeypatch.setattr("sys.stdin", io.StringIO("The dog\n/quit\n"))
+    assert main(["chat", "runs/mine", "--generate.max_tokens=5"]) == 0
+    assert "The model continues" in capsys.readouterr().out
+
+
+def test_verify_finds_a_flipped_byte(finished, tmp_path, monkeypatch, ask):
+    shutil.copytree(finished, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    assert ask("verify", "runs/mine")[0] == 0
+    path = next((tmp_path / "copy/runs/prepared").glob("shards-*/train-*.tokens"))
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 4
+    path.write_bytes(data)
+    code, _ = ask("verify", "runs/mine")
+    assert code == 3 and path.name in ask.stderr
+
+
+def test_show_names_the_origin_of_every_value(here, ask):
+    code, found = ask("show", "mine.toml", "--train.steps=5")
+    assert code == 0
+    assert found["train.steps"] == {"value": 5, "origin": "--train.steps"}
+    assert found["model.d_model"]["origin"].startswith("mine.toml, line")
+    assert found["seed"]["origin"] == "default"
+
+
+@pytest.mark.parametrize("what, key", [("corpus", "kept"), ("tokenizer", "bytes_per_token"), ("schema", "properties")])
+def test_show_what(here, ask, what, key):
+    code, found = ask("show", "mine.toml", "--what", what)
+    assert code == 0 and key in found
+
+
+def test_the_run_repeats_from_its_own_recipe(here, ask):
+    code, found = ask("train", "runs/mine/recipe.toml", "--name", "again")
+    assert code == 0
+    weights = [sorted((here / "runs" / name / "checkpoints").glob("step-*"))[-1] for name in ("mine", "again")]
+    hashes = [json.loads((w / "manifest.json").read_text())["files"]["weights.safetensors"]["sha256"] for w in weights]
+    assert hashes[0] == hashes[1]
+    verify_folder(weights[1])
+
+
+def test_export_is_checked_against_stock_transformers(here, ask, tmp_path):
+    pytest.importorskip("transformers")
+    flags = ("--model.mlp=swiglu", "--model.qk_norm=false", "--model.tied_head=false", "--train.steps=3")
+    assert ask("train", "mine.toml", "--name", "llama", *flags)[0] == 0
+    code, found = ask("export", "runs/llama", "--out", str(tmp_path / "hf"))
+    assert code == 0 and found["max_logit_difference"] < 1e-4
+    assert (tmp_path / "hf/config.json").exists()
+
+
+def test_an_export_that_stock_code_can_not_express_names_the_key(here, ask, tmp_path):
+    pytest.importorskip("transformers")
+    code, _ = ask("export", "runs/mine", "--out", str(tmp_path / "hf"))
+    assert code == 2 and "model.mlp" in ask.stderr and not (tmp_path / "hf").exists()
+
+
+def test_tune_searches_and_resumes(here, ask):
+    pytest.importorskip("optuna")
+    arguments = (
+        "tune",
+        "mine.toml",
+        "--name",
+        "search",
+        "--space",
+        "model.n_layers=1,2",
+        "--tune.kind=grid",
+        "--train.steps=4",
+    )
+    code, found = ask(*arguments)
+    assert code == 0 and sorted(t["overrides"]["model.n_layers"] for t in found["trials"]) == [1, 2]
+    assert ask(*arguments)[1]["trials"] == found["trials"]
+    assert (here / "runs/search-tune/best.toml").exists()
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_teaches_by_example(verb, capsys):
+    assert main([verb, "--help"]) == 0
+    page = capsys.readouterr().out
+    assert "examples:" in page and f"idiolect {verb}" in page and "--json" in page
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["trian"], "did you mean train?"),
+        (["train"], "no recipe is named"),
+        (["train", "nowhere.toml"], "there is no recipe nowhere.toml"),
+        (["train", "shakespear"], "shakespeare"),
+        (["evaluate", "text"], "not the folder of a run"),
+        (["chat", "mine.toml", "--name", "untrained"], "no trained model yet"),
+        (["train", "mine.toml", "--train.stepz=3"], "did you mean train.steps?"),
+        (["train", "mine.toml", "--name", "a/b"], "can't name a run"),
+        (["train", "mine.toml", "other.toml"], "one argument too many"),
+        (["evaluate", "runs/mine", "--checkpoint", "7"], "no checkpoint of step 7"),
+        (["finetune", "runs/mine", "--task", "poetry"], "is no task"),
+        (["show", "mine.toml", "--what", "nothing"], "is nothing to show"),
+    ],
+)
+def test_mistakes_are_answered_in_three_lines(here, capsys, arguments, words):
+    code = main(arguments)
+    said = capsys.readouterr().err
+    assert code in (2, 3, 4) and words in said and "Traceback" not in said
+    assert "error: " in said and "  try: " in said.splitlines()[-1]
