@@ -1,13 +1,13 @@
-"""Causal self-attention: queries, keys and values from one matrix, PyTorch's own kernel, an optional cache."""
+"""Causal self-attention: queries, keys and values from one matrix, one kernel, an optional cache."""
 
 from dataclasses import dataclass
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from idiolect.models.cache import KeyValueCache
 from idiolect.models.config import GPTConfig
 from idiolect.models.embeddings import build_values
+from idiolect.models.kernels import attend
 from idiolect.models.layers import Linear, build_dropout
 from idiolect.models.masks import Reach
 from idiolect.models.norms import build_norm
@@ -33,7 +33,6 @@ class Attention(nn.Module):
         self.layer, self.window = layer, config.windows[layer]
         self.n_heads, self.n_kv_heads = config.n_heads, config.resolved_n_kv_heads
         self.d_head = config.resolved_d_head
-        self.grouped = self.n_heads != self.n_kv_heads
         width = self.n_heads * self.d_head
         self.qkv = Linear(config.d_model, width + 2 * self.n_kv_heads * self.d_head, bias=config.bias)
         self.norm_q = build_norm(config, self.d_head) if config.qk_norm else nn.Identity()
@@ -53,13 +52,5 @@ class Attention(nn.Module):
         if shared.cache is not None:
             k_BGSK, v_BGSK = shared.cache.extend(self.layer, k_BGSK, v_BGSK, shared.positions_BT)
         reach = shared.reach[self.window]
-        attended_BHTK = F.scaled_dot_product_attention(
-            q_BHTK,
-            k_BGSK,
-            v_BGSK,
-            attn_mask=reach.attention_mask,
-            dropout_p=self.dropout if self.training else 0.0,
-            is_causal=reach.is_causal,
-            enable_gqa=self.grouped,
-        )
+        attended_BHTK = attend(q_BHTK, k_BGSK, v_BGSK, reach, self.dropout if self.training else 0.0)
         return self.residual_dropout(self.out(attended_BHTK.transpose(1, 2).flatten(2)))

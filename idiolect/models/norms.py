@@ -14,8 +14,7 @@ class _Normalise(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, epsilon: float) -> Tensor:
-        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
-        inverse = norm.square_().div_(x.shape[-1]).add_(epsilon).rsqrt_().to(x.dtype)
+        inverse = _inverse_rms(x, epsilon)
         y = x * inverse
         ctx.save_for_backward(y, inverse)
         return y
@@ -32,8 +31,7 @@ class _NormaliseAndScale(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, scale: Tensor, epsilon: float) -> Tensor:
-        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
-        inverse = norm.square_().div_(x.shape[-1]).add_(epsilon).rsqrt_().to(x.dtype)
+        inverse = _inverse_rms(x, epsilon)
         y = x * inverse
         scale = scale.to(x.dtype)
         ctx.save_for_backward(y, inverse, scale)
@@ -44,8 +42,14 @@ class _NormaliseAndScale(torch.autograd.Function):
         y, inverse, scale = ctx.saved_tensors
         product = (gradient * y).flatten(0, -2)
         along = product.mv(scale).div_(-y.shape[-1]).view(inverse.shape)
-        gradient_scale = product.sum(dim=0, dtype=torch.float32)
+        gradient_scale = product.sum(dim=0, dtype=torch.promote_types(product.dtype, torch.float32))
         return (gradient * scale).addcmul_(y, along).mul_(inverse), gradient_scale, None
+
+
+def _inverse_rms(x: Tensor, epsilon: float) -> Tensor:
+    """1 / rms of each row, in x's type but summed in float32 at least: 8 bits do not hold a sum of squares."""
+    norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.promote_types(x.dtype, torch.float32))
+    return norm.square_().div_(x.shape[-1]).add_(epsilon).rsqrt_().to(x.dtype)
 
 
 class RMSNorm(nn.RMSNorm):

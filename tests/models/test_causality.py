@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from idiolect.models import attention, gpt
+from idiolect.models import gpt, kernels
 from idiolect.models.config import GPTConfig
 from idiolect.models.masks import Reach
 from tests.models.settings import OPEN, VARIANTS, V
@@ -113,12 +113,12 @@ def test_a_mask_off_by_one_is_caught(monkeypatch):
 
 
 def test_attention_without_a_mask_is_caught(monkeypatch):
-    kernel = attention.F.scaled_dot_product_attention
+    kernel = kernels.F.scaled_dot_product_attention
 
     def open_kernel(q, k, v, **settings):
         return kernel(q, k, v, enable_gqa=settings["enable_gqa"])
 
-    monkeypatch.setattr(attention.F, "scaled_dot_product_attention", open_kernel)
+    monkeypatch.setattr(kernels.F, "scaled_dot_product_attention", open_kernel)
     assert (influence(VARIANTS["default"]).triu(1).sum() > 0).all()
 
 

@@ -1,0 +1,68 @@
+"""Attention by products, and RMS norms with their own backward, against PyTorch's own in float64."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from idiolect.models.kernels import _attend_by_products, attend
+from idiolect.models.masks import Reach, build_reach
+from idiolect.models.norms import RMSNorm, UnscaledRMSNorm
+
+POSITIONS = torch.arange(9)[None]
+DOCUMENTS = torch.tensor([[0] * 4 + [1] * 5, [0] * 9])
+REACHES = {
+    "causal": Reach(None, True),
+    "all": Reach(None, False),
+    "sliding": build_reach(3, POSITIONS, 9, False, None),
+    "documents": build_reach(0, POSITIONS, 9, False, DOCUMENTS),
+}
+
+
+def draw(*shape: int, seed: int) -> torch.Tensor:
+    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)).requires_grad_()
+
+
+@pytest.mark.parametrize("name", REACHES)
+@pytest.mark.parametrize("n_kv_heads", [4, 2, 1])
+def test_attention_by_products_equals_pytorchs(name, n_kv_heads):
+    reach = REACHES[name]
+    q, k, v = draw(2, 4, 9, 6, seed=0), draw(2, n_kv_heads, 9, 6, seed=1), draw(2, n_kv_heads, 9, 6, seed=2)
+    gradient = draw(2, 4, 9, 6, seed=3).detach()
+    ours = _attend_by_products(q, k, v, reach)
+    found = torch.autograd.grad(ours, (q, k, v), gradient)
+    theirs = attend(q, k, v, reach, 0.0)
+    expected = torch.autograd.grad(theirs, (q, k, v), gradient)
+    torch.testing.assert_close(ours, theirs)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_bfloat16_on_a_cpu_takes_the_products_and_stays_close():
+    q, k, v = (draw(2, 4, 9, 6, seed=seed) for seed in range(3))
+    rough = attend(q.bfloat16(), k.bfloat16(), v.bfloat16(), REACHES["sliding"], 0.0)
+    assert rough.grad_fn.name() == "_AttendByProductsBackward"
+    torch.testing.assert_close(rough.double(), attend(q, k, v, REACHES["sliding"], 0.0), atol=0.03, rtol=0.03)
+
+
+@pytest.mark.parametrize("shape", [(5, 8), (2, 3, 4, 6)])
+def test_rms_norms_equal_pytorchs(shape):
+    x, scale = draw(*shape, seed=0), draw(shape[-1], seed=1)
+    gradient = draw(*shape, seed=2).detach()
+    scaled, plain = RMSNorm(shape[-1], eps=1e-3).double(), UnscaledRMSNorm(shape[-1], 1e-3, elementwise_affine=False)
+    scaled.weight = torch.nn.Parameter(scale.detach().clone())
+    found = torch.autograd.grad(scaled(x), (x, scaled.weight), gradient)
+    expected = torch.autograd.grad(F.rms_norm(x, shape[-1:], scale, 1e-3), (x, scale), gradient)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other)
+    torch.testing.assert_close(plain(x), F.rms_norm(x, shape[-1:], None, 1e-3))
+    found = torch.autograd.grad(plain(x), x, gradient)[0]
+    torch.testing.assert_close(
+        found, torch.autograd.grad(F.rms_norm(x, shape[-1:], None, 1e-3), x, gradient)[0], **close
+    )
+
+
+def test_rms_norm_of_nothing_is_nothing():
+    x = torch.zeros(2, 4, requires_grad=True)
+    y = UnscaledRMSNorm(4, 1e-5, elementwise_affine=False)(x)
+    y.sum().backward()
+    assert (y == 0).all() and torch.isfinite(x.grad).all()
