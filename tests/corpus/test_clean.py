@@ -100,9 +100,14 @@ def test_the_short_cuts_equal_ftfy():
     reference = ftfy.TextFixerConfig(
         unescape_html=False, fix_latin_ligatures=False, fix_character_width=False, uncurl_quotes=False, explain=False
     )
-    alphabet = "abc XY.,\n\t\x07\x1b[31m\x7fÃ©â€™\u2028éü日\u0301\ufeff"
-    for seed in range(300):
-        text = "".join(random.Random(seed).choices(alphabet, k=40)).replace("\r", "")
+    words = ["plain", "été", "Größe", "日本", "I’m", "e\u0301", "don't", "naïve", "“so”", "–", "Łódź", "100 €"]
+    between = [" ", " ", "\n", "\t", ", ", " \x07", "\ufeff ", "\u2028", "\x1b[31m ", "\x7f "]
+    for seed in range(500):
+        dice = random.Random(seed)
+        text = ""
+        for word in dice.choices(words, k=12):
+            wrong = word.encode().decode("cp1252", "ignore") if dice.random() < 0.2 else word
+            text += wrong + dice.choice(between)
         assert clean(text, CorpusConfig()) == ftfy.fix_text(text, reference), repr(text)
 
 
