@@ -212,13 +212,13 @@ class CheckpointStore:
                 with contextlib.suppress(CheckpointError):
                     self.load(step)
                     continue
-            faults.reached("checkpoint.before_retire")
             self._remove(self.path(step))
 
     def _remove(self, folder: Path) -> None:
         """Rename first: a kill half-way through the deletion must not leave a step folder with files missing."""
         aside = folder.with_name(f"{folder.name}{TEMPORARY}{uuid.uuid4().hex[:8]}")
         try:
+            faults.reached("checkpoint.before_retire")
             folder.rename(aside)
             fsync_path(self.folder)
             shutil.rmtree(aside)
