@@ -1,0 +1,82 @@
+"""Tokens a second, from real training steps of a real model on this machine: no table, no guess."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+
+from idiolect.data.batch import Batch
+from idiolect.device import Device
+from idiolect.models import measure
+from idiolect.models.build import build_model
+from idiolect.optim.build import build_optimiser
+from idiolect.optim.config import OptimConfig
+from idiolect.train.loss import lm_loss
+from idiolect.train.step import take_step
+
+WARM_STEPS = 2
+
+
+def measure_training(
+    config: Any,
+    vocabulary_size: int,
+    batch_tokens: int,
+    device: Device,
+    optim: OptimConfig | None = None,
+    seconds: float = 2.0,
+    least_steps: int = 3,
+) -> dict[str, float]:
+    """Time training steps on random tokens for about `seconds`: the median and the middle half of tokens per second.
+
+    Steps include the data's copy, forward, backward, clipping and the update, as `take_step` does them. The first two
+    are not counted: they allocate, and choose kernels. Returns tokens_per_second, low, high (quartiles), steps,
+    seconds_per_step, flops_per_second, flops_per_token and peak_memory_bytes.
+    """
+    optim = optim or OptimConfig()
+    model = build_model(config, vocabulary_size, seed=0).to(device.torch)
+    optimiser = build_optimiser(optim, model)
+    rows = max(1, batch_tokens // config.context_length)
+    batch = random_batch(rows, config.context_length, vocabulary_size)
+    times: list[float] = []
+    began = time.perf_counter()
+    while len(times) < WARM_STEPS + least_steps or time.perf_counter() - began < seconds:
+        device.synchronise()
+        start = time.perf_counter()
+        take_step(model, optimiser, batch, loss_of=lm_loss, device=device)
+        device.synchronise()
+        times.append(time.perf_counter() - start)
+    speeds = sorted(rows * config.context_length / one for one in times[WARM_STEPS:])
+    last = len(speeds) - 1
+    median = speeds[last // 2] if last % 2 == 0 else (speeds[last // 2] + speeds[last // 2 + 1]) / 2
+    flops = measure.flops_per_token(config, vocabulary_size)["training"]
+    return {
+        "tokens_per_second": median,
+        "low": speeds[last // 4],
+        "high": speeds[last - last // 4],
+        "steps": len(speeds),
+        "seconds_per_step": rows * config.context_length / median,
+        "flops_per_token": flops,
+        "flops_per_second": median * flops,
+        "peak_memory_bytes": device.memory_bytes(),
+    }
+
+
+def random_batch(rows: int, context_length: int, vocabulary_size: int) -> Batch:
+    """Tokens drawn evenly from the vocabulary, all of them scored."""
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(vocabulary_size, (rows, context_length + 1), generator=generator)
+    return Batch(ids[:, :-1].contiguous(), ids[:, 1:].contiguous(), torch.ones(rows, context_length, dtype=torch.bool))
+
+
+def speed_profile(
+    configs: list[Any], vocabulary_size: int, batch_tokens: int, device: Device, seconds: float = 1.5
+) -> dict[int, float]:
+    """Effective FLOP/s by width, for a few sizes that a plan reads the others from."""
+    return {
+        config.d_model: measure_training(config, vocabulary_size, batch_tokens, device, seconds=seconds)[
+            "flops_per_second"
+        ]
+        for config in configs
+    }

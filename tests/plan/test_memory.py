@@ -1,0 +1,115 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from idiolect.device import DeviceConfig, resolve_device
+from idiolect.models.build import build_model
+from idiolect.models.config import GPTConfig
+from idiolect.optim.build import build_optimiser
+from idiolect.optim.config import AdafactorConfig, AdamWConfig, LionConfig, MuonConfig, OptimConfig, SGDConfig
+from idiolect.plan import memory, throughput
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = {"n_layers": 4, "d_model": 128, "n_heads": 2, "context_length": 128}
+SHAPES = [
+    {},
+    {"mlp": "swiglu"},
+    {"norm": "layer", "positions": "learned", "qk_norm": False, "bias": True, "mlp": "gelu", "tied_head": False},
+    {"dropout": 0.1},
+]
+
+
+@pytest.mark.parametrize("changes", SHAPES, ids=["default", "swiglu", "gpt2-like", "dropout"])
+def test_activations_are_what_autograd_keeps(changes):
+    config = GPTConfig(**(SMALL | changes))
+    model, kept = build_model(config, 512, seed=0), {}
+    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            # The tensor is held with its size: a freed storage's address would be given to the next one.
+            kept[storage.data_ptr()] = (storage.nbytes(), tensor)
+        return tensor.detach()
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        model(torch.zeros(8, 128, dtype=torch.int64))
+    measured = sum(size for size, _ in kept.values())
+    assert memory.activations(config, 8 * 128) == pytest.approx(measured, rel=0.15)
+
+
+@pytest.mark.parametrize("rule", [AdamWConfig(), MuonConfig(), SGDConfig(), LionConfig(), AdafactorConfig()],
+                         ids=lambda rule: rule.kind)  # fmt: skip
+def test_moments_are_what_the_optimiser_holds(rule):
+    config, optim = GPTConfig(**SMALL), OptimConfig(optimiser=rule)
+    model = build_model(config, 512, seed=0)
+    optimiser = build_optimiser(optim, model)
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimiser.step()
+    held = sum(tensor.nbytes for tensor in optimiser.tensors().values())
+    counted = memory.training_memory(config, 512, 128, optim)
+    assert counted["moments"] == pytest.approx(held, rel=0.05)
+    assert counted["weights"] == sum(p.nbytes for p in model.parameters())
+
+
+WORKER = """
+import json, resource, sys
+import torch
+torch.set_num_threads(1)
+from idiolect.device import DeviceConfig, resolve_device
+from idiolect.models.build import build_model
+from idiolect.models.config import GPTConfig
+from idiolect.optim.build import build_optimiser
+from idiolect.optim.config import AdamWConfig, MuonConfig, OptimConfig
+from idiolect.plan import memory, throughput
+from idiolect.train.loss import lm_loss
+from idiolect.train.step import take_step
+asked = json.loads(sys.argv[1])
+config = GPTConfig(**asked["model"])
+optim = OptimConfig(optimiser=MuonConfig() if asked["muon"] else AdamWConfig())
+model = build_model(config, asked["vocabulary"], 0)
+optimiser = build_optimiser(optim, model)
+batch = throughput.random_batch(asked["rows"], config.context_length, asked["vocabulary"])
+device = resolve_device(DeviceConfig(kind="cpu"))
+for _ in range(3):
+    take_step(model, optimiser, batch, loss_of=lm_loss, device=device)
+counted = memory.training_memory(config, asked["vocabulary"], asked["rows"] * config.context_length, optim)
+print(json.dumps({"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, "counted": counted}))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak resident set")
+@pytest.mark.parametrize(("width", "layers", "rows", "vocabulary", "muon"),
+                         [(256, 4, 12, 4096, False), (384, 4, 8, 8192, True), (128, 8, 32, 512, False)])  # fmt: skip
+def test_the_peak_of_a_real_process_is_within_15_percent(width, layers, rows, vocabulary, muon):
+    asked = {"model": {"n_layers": layers, "d_model": width, "n_heads": width // 64, "context_length": 256},
+             "rows": rows, "vocabulary": vocabulary, "muon": muon}  # fmt: skip
+    # With freed memory given back at once the peak is what is alive; the heap's own spread is `resident`'s business.
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "131072", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", WORKER, json.dumps(asked)], env=environment, cwd=ROOT, timeout=300,
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    said = json.loads(done.stdout)
+    assert said["counted"]["peak"] == pytest.approx(said["peak"], rel=0.15), said
+
+
+def test_micro_batches_bfloat16_and_chunked_logits_need_less():
+    config = GPTConfig(**SMALL)
+    whole = memory.training_memory(config, 512, 8192)
+    assert memory.training_memory(config, 512, 1024)["activations"] == pytest.approx(whole["activations"] / 8, rel=0.01)
+    assert memory.activations(config, 8192, "bfloat16") < whole["activations"]
+    assert memory.logits(config, 32768, 65536, "cpu") < 4 * 32768 * 65536 / 10
+
+
+def test_throughput_is_measured_with_its_spread():
+    device = resolve_device(DeviceConfig(kind="cpu"))
+    config = GPTConfig(n_layers=1, d_model=32, n_heads=2, context_length=32)
+    said = throughput.measure_training(config, 64, 256, device, seconds=0.1)
+    assert 0 < said["low"] <= said["tokens_per_second"] <= said["high"] and said["steps"] >= 3
+    assert said["flops_per_second"] == pytest.approx(said["tokens_per_second"] * said["flops_per_token"])
