@@ -22,6 +22,7 @@ C = TypeVar("C", bound=Config)
 MAX_RECIPE_BYTES = 1 << 20
 MAX_DEPTH = 32
 MAX_BASES = 8
+MAX_INTEGER = 2**53  # beyond this JSON readers lose digits
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def load(cls: type[C], path: Path | None = None, flags: Sequence[str] = (), *, v
         _apply_flag(cls, tree, origins, flag)
     _default_kinds(cls, tree)
     _check_keys(cls, tree, "", origins)
+    _check_sizes(tree, "", origins)
     try:
         return Loaded(cls.model_validate(_none_words(cls, tree)), origins)
     except ValidationError as failure:
@@ -262,6 +264,22 @@ def _check_keys(cls: type[Config], tree: dict, prefix: str, origins: dict[str, s
                 _check_keys(member, entry, f"{prefix}{name}.", origins)
 
 
+def _check_sizes(value: Any, key: str, origins: dict[str, str]) -> None:
+    """Refuse numbers no machine has a use for, before anything is allocated by them."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            _check_sizes(item, f"{key}.{name}" if key else str(name), origins)
+    elif isinstance(value, list):
+        for item in value:
+            _check_sizes(item, key, origins)
+    elif isinstance(value, int) and abs(value) > MAX_INTEGER:
+        raise RecipeError(
+            f"{key} = {_short(value)} can't be used{_where(key, origins)}",
+            why=f"whole numbers go up to {MAX_INTEGER:,}",
+            fix=f"{key} = a smaller number",
+        )
+
+
 def _unknown(cls: type[Config], key: str, origin: str, prefix: str = "") -> RecipeError:
     everything = [dotted for dotted, _ in walk_fields(cls, prefix)]
     sections = {dotted.rpartition(".")[0] for dotted in everything} - {""}
@@ -316,7 +334,7 @@ def _explain(cls: type[Config], failure: ValidationError, tree: dict, origins: d
         choices = [c for c in _literals(info.annotation)] if info else []
         near = difflib.get_close_matches(str(given), [str(c) for c in choices], 1, 0.5)
         fix = f"{key} = {(near or choices or ['…'])[0]!r}".replace("'", '"')
-    elif problem["type"] == "int_type" and isinstance(given, float) and given == int(given):
+    elif problem["type"] == "int_type" and isinstance(given, float) and given.is_integer():
         fix = f"{key} = {int(given)}"
     elif (
         info is not None

@@ -1,0 +1,182 @@
+"""Text and a budget become a recipe; a recipe becomes a forecast. The machine is measured anew each time."""
+
+import re
+import shutil
+from pathlib import Path
+
+import psutil
+
+from idiolect.config import flatten, to_toml
+from idiolect.corpus.find import find
+from idiolect.device import Device, prepare_process, resolve_device
+from idiolect.errors import RecipeError
+from idiolect.plan import planner
+from idiolect.plan.count import shape
+from idiolect.plan.doctor import examine
+from idiolect.plan.memory import training_memory
+from idiolect.plan.throughput import measure_training, speed_profile
+from idiolect.progress import Progress, show_bytes, show_count, show_seconds
+from idiolect.recipe import load_recipe
+from idiolect.request import Request
+from idiolect.rundir import RunDir, read_json, write_atomic
+from idiolect.stages.job import Job, check_name, open_job
+from idiolect.stages.prepared import corpus, prepared
+
+# Up to here the text is cleaned and counted before the plan is made, and `run` finds it done; beyond, sizes decide.
+COUNTED_BYTES = 256 << 20
+UNPACKS_TO = 3.0
+# Widths timed for the speed of those between them.
+TIMED_WIDTHS = (64, 128, 256, 512)
+DEFAULT_BUDGET = "10m"
+
+
+def write_recipe(target: str | None, texts: list[str], budget: str | None, flags, progress: Progress) -> dict:
+    """`new`: a short commented recipe that fits the text, the machine and the budget."""
+    path = Path(target or "")
+    if path.suffix != ".toml":
+        raise RecipeError(
+            f"{target or 'nothing'} can't name the recipe", why="a recipe is a .toml file",
+            fix="idiolect new mine.toml --text ./my-folder --budget 10m",
+        )  # fmt: skip
+    if path.exists():
+        raise RecipeError(f"{path} exists already", why="a recipe of yours is never overwritten",
+                          fix="another name, or delete it first")  # fmt: skip
+    check_name(path.stem)
+    planned = plan_for(texts, budget, flags, Path("runs"), path.stem, progress)
+    settings = {"corpus.text": list(planned["text"])} | planned["overrides"] | planned["given"]
+    loaded = load_recipe(None, [f"{key}={_as_flag(value)}" for key, value in settings.items()])
+    arithmetic = "\n".join(planned["lines"])
+    header = (
+        f"Written by `idiolect new` for a budget of {budget or DEFAULT_BUDGET}. Every line may be changed; what isn't "
+        f"here keeps its default\n(`idiolect show {path}` lists everything).\n\nHow these numbers came about:\n"
+        f"{arithmetic}\n"
+    )
+    write_atomic(path, to_toml(loaded.config, header=header, only=set(settings)))
+    for line in planned["lines"]:
+        progress.say(line)
+    progress.show(f"wrote {path}; next: idiolect run {path}")
+    return {"recipe": str(path)} | {key: planned[key] for key in ("overrides", "predicted", "corpus", "budget")}
+
+
+def plan_for(texts: list[str], budget: str | None, flags, runs: Path, name: str, progress: Progress) -> dict:
+    """What to train on these texts for this budget, with the arithmetic."""
+    if not texts:
+        raise RecipeError("no text is named", why="a plan needs to know how much there is to learn from",
+                          fix="--text ./my-folder, or --text default for the built-in corpus")  # fmt: skip
+    loaded = load_recipe(None, [f"corpus.text={_as_flag(texts)}", *flags])
+    recipe = loaded.config
+    n_bytes = unique_bytes(Job(loaded, RunDir(runs / name), runs, progress))
+    device = resolve_device(recipe.device)
+    prepare_process(recipe.device, device)
+    progress.say("measuring this machine …")
+    given = {flag.partition("=")[0] for flag in flags}
+    price = recipe.plan
+    if "model.context_length" in given:
+        price = price.model_copy(update={"context_length": recipe.model.context_length})
+    if "tokenizer.vocabulary_size" in given:
+        price = price.model_copy(update={"vocabulary_size": recipe.tokenizer.vocabulary_size})
+    planned = planner.plan(
+        budget or DEFAULT_BUDGET, n_bytes, machine_profile(device), free_memory(device), price,
+        device=device.torch.type, dtype=str(device.dtype).removeprefix("torch."),
+    )  # fmt: skip
+    flat = flatten(recipe)
+    return planned | {"text": texts, "given": {key: flat[key] for key in sorted(given) if key in flat}}
+
+
+def unique_bytes(job: Job) -> float:
+    """Bytes of cleaned training text: counted by preparing it when that is quick, estimated from sizes when not."""
+    found = find(job.recipe.corpus)
+    size = sum(f.n_bytes * (UNPACKS_TO if f.compression else 1) for f in found.files)
+    if size > COUNTED_BYTES:
+        job.progress.say(f"{show_bytes(size)} of text, by the sizes of {len(found.files):,} files")
+        return size * (1 - job.recipe.corpus.validation_fraction - job.recipe.corpus.test_fraction)
+    return read_json(corpus(job) / "audit.json")["kept"]["train"]["bytes"]
+
+
+def machine_profile(device: Device) -> dict[int, float]:
+    """Effective FLOP/s at a few widths, from real training steps."""
+    configs = [shape(width, 256) for width in TIMED_WIDTHS]
+    return speed_profile(configs, 4096, 2048, device, seconds=1.0)
+
+
+def free_memory(device: Device) -> float:
+    """Bytes a plan may count on."""
+    if device.torch.type == "cuda":
+        import torch
+
+        return torch.cuda.mem_get_info(device.torch)[0]
+    return psutil.virtual_memory().available
+
+
+def planned(request: Request, progress: Progress) -> dict:
+    """`plan`: for texts and a budget, or for a recipe as it stands."""
+    if request.options["text"]:
+        found = plan_for(
+            request.options["text"], request.options["budget"], request.flags, request.runs, "plan", progress
+        )
+        progress.show(planner.render(found))
+        return {key: value for key, value in found.items() if key not in ("text", "given")}
+    return forecast(open_job(request.target, request.flags, name=request.name, runs=request.runs, progress=progress))
+
+
+def forecast(job: Job) -> dict:
+    """Parameters, FLOPs, memory by part, time and money of a recipe, measured here."""
+    recipe, device, ready = job.recipe, job.device, prepared(job)
+    vocabulary, config = ready.tokenizer.vocabulary_size, recipe.train
+    micro = config.micro_batch_tokens or config.batch_tokens
+    job.progress.say("measuring this machine …")
+    speed = measure_training(recipe.model, vocabulary, micro, device, recipe.optim, seconds=3.0)
+    memory = training_memory(
+        recipe.model, vocabulary, micro, recipe.optim, device.torch.type, str(device.dtype).removeprefix("torch.")
+    )  # fmt: skip
+    tokens, unique = config.steps * config.batch_tokens, ready.split("train").n_tokens
+    seconds = tokens / speed["tokens_per_second"]
+    hours, price = seconds / 3600, recipe.plan.price_per_hour
+    parts = planner.measure.parameters(recipe.model, vocabulary)
+    named = ", ".join(f"{part} {show_count(n)}" for part, n in parts.items() if n and part != "total")
+    held = ", ".join(f"{part} {show_bytes(n)}" for part, n in memory.items() if part not in ("peak", "resident"))
+    read = f"{config.steps:,} steps x {config.batch_tokens:,}; {tokens / unique:.2g} epochs of {show_count(unique)}"
+    timed = f"measured over {speed['steps']} steps, middle half {speed['low']:,.0f} to {speed['high']:,.0f}"
+    rows = [
+        ["parameters", show_count(parts["total"]), named],
+        ["FLOPs a token", show_count(speed["flops_per_token"]), "training: forward and backward"],
+        ["tokens", show_count(tokens), read],
+        ["memory", show_bytes(memory["resident"]), held],
+        ["speed", f"{speed['tokens_per_second']:,.0f} tokens/s", timed],
+        ["time", show_seconds(seconds), "training alone"],
+        ["money", f"{hours * price:.2f} {recipe.plan.currency}" if price else "-", "at plan.price_per_hour"],
+    ]
+    for what, value, about in rows:
+        job.progress.show(f"{what:<14} {value:<16} {about}")
+    return {
+        "parameters": parts, "flops_per_token": speed["flops_per_token"], "tokens": tokens, "epochs": tokens / unique,
+        "memory_bytes": memory, "tokens_per_second": speed["tokens_per_second"], "seconds": seconds,
+        "money": hours * price if price else None,
+    }  # fmt: skip
+
+
+def examined(job: Job) -> dict:
+    """`doctor`: what in this recipe makes no sense, will fail, or is worth knowing."""
+    recipe, device, ready = job.recipe, job.device, prepared(job)
+    job.runs.mkdir(parents=True, exist_ok=True)
+    findings = examine(
+        recipe.model, recipe.train, recipe.optim, ready.tokenizer.vocabulary_size, ready.split("train").n_tokens,
+        free_memory(device), shutil.disk_usage(job.runs).free, device.torch.type,
+        str(device.dtype).removeprefix("torch."),
+    )  # fmt: skip
+    for finding in findings:
+        job.progress.show(finding.line())
+    if not findings:
+        job.progress.show("nothing to say: the settings make sense together")
+    return {"findings": [vars(finding) for finding in findings]}
+
+
+def _as_flag(value) -> str:
+    """A value as a flag spells it."""
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_quoted(item) for item in value) + "]"
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+
+
+def _quoted(item) -> str:
+    return '"' + re.sub(r'(["\\])', r"\\\1", item) + '"' if isinstance(item, str) else str(item)
