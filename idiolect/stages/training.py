@@ -218,7 +218,8 @@ def load_model(job: Job, vocabulary_size: int, checkpoint: Checkpoint):
     """The run's model with a checkpoint's weights (the averaged ones if it holds any), ready to be used."""
     model = build_model(job.recipe.model, vocabulary_size, job.recipe.seed).to(job.device.torch)
     part = "average" if "average" in checkpoint.parts() else "weights"
-    model.load_state_dict(checkpoint.tensors(part, str(job.device.torch)))
+    tensors = checkpoint.tensors(part, str(job.device.torch))
+    model.load_state_dict({name: tensors[name] for name in model.state_dict()})
     return model.eval()
 
 
