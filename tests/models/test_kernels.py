@@ -28,9 +28,9 @@ def test_attention_by_products_equals_pytorchs(name, n_kv_heads):
     reach = REACHES[name]
     q, k, v = draw(2, 4, 9, 6, seed=0), draw(2, n_kv_heads, 9, 6, seed=1), draw(2, n_kv_heads, 9, 6, seed=2)
     gradient = draw(2, 4, 9, 6, seed=3).detach()
-    ours = _attend_by_products(q, k, v, reach)
+    ours = _attend_by_products(q, k, v, reach, 0.3)
     found = torch.autograd.grad(ours, (q, k, v), gradient)
-    theirs = attend(q, k, v, reach, 0.0)
+    theirs = attend(q, k, v, reach, 0.3)
     expected = torch.autograd.grad(theirs, (q, k, v), gradient)
     torch.testing.assert_close(ours, theirs)
     for one, other in zip(found, expected, strict=True):
@@ -39,9 +39,9 @@ def test_attention_by_products_equals_pytorchs(name, n_kv_heads):
 
 def test_bfloat16_on_a_cpu_takes_the_products_and_stays_close():
     q, k, v = (draw(2, 4, 9, 6, seed=seed) for seed in range(3))
-    rough = attend(q.bfloat16(), k.bfloat16(), v.bfloat16(), REACHES["sliding"], 0.0)
+    rough = attend(q.bfloat16(), k.bfloat16(), v.bfloat16(), REACHES["sliding"], 0.4)
     assert rough.grad_fn.name() == "_AttendByProductsBackward"
-    torch.testing.assert_close(rough.double(), attend(q, k, v, REACHES["sliding"], 0.0), atol=0.03, rtol=0.03)
+    torch.testing.assert_close(rough.double(), attend(q, k, v, REACHES["sliding"], 0.4), atol=0.03, rtol=0.03)
 
 
 @pytest.mark.parametrize("shape", [(5, 8), (2, 3, 4, 6)])
@@ -56,9 +56,7 @@ def test_rms_norms_equal_pytorchs(shape):
         torch.testing.assert_close(one, other)
     torch.testing.assert_close(plain(x), F.rms_norm(x, shape[-1:], None, 1e-3))
     found = torch.autograd.grad(plain(x), x, gradient)[0]
-    torch.testing.assert_close(
-        found, torch.autograd.grad(F.rms_norm(x, shape[-1:], None, 1e-3), x, gradient)[0], **close
-    )
+    torch.testing.assert_close(found, torch.autograd.grad(F.rms_norm(x, shape[-1:], None, 1e-3), x, gradient)[0])
 
 
 def test_rms_norm_of_nothing_is_nothing():
