@@ -85,8 +85,7 @@ def shape(model: GPTConfig, train: TrainConfig) -> list[Finding]:
             Finding(
                 "warn",
                 "model.n_layers",
-                f"{model.n_layers} layers of {model.d_model} channels "
-                "are far from the "
+                f"{model.n_layers} layers of {model.d_model} channels are far from the "
                 "usual 32 to 128 channels a layer (arXiv 2001.08361: shape matters little in between)",
                 f"--model.n_layers={max(3, round(model.d_model / 64))}",
             )
@@ -99,10 +98,8 @@ def shape(model: GPTConfig, train: TrainConfig) -> list[Finding]:
             Finding(
                 "warn",
                 "model.n_heads",
-                f"heads of {model.resolved_d_head} channels are unusual: "
-                "below 16 they "
-                "can't tell positions apart, above 256 kernels slow "
-                "down",
+                f"heads of {model.resolved_d_head} channels are unusual: below 16 they "
+                "can't tell positions apart, above 256 kernels slow down",
                 f"--model.n_heads={heads}",
             )
         )
@@ -154,8 +151,7 @@ def data(model: GPTConfig, train: TrainConfig, vocabulary_size: int, unique_toke
             Finding(
                 "note",
                 "train.steps",
-                f"the text will be read {epochs:.1f} times; up to about 4 "
-                "is nearly as "
+                f"the text will be read {epochs:.1f} times; up to about 4 is nearly as "
                 "good as fresh text (arXiv 2305.16264)",
             )
         )
@@ -171,8 +167,7 @@ def data(model: GPTConfig, train: TrainConfig, vocabulary_size: int, unique_toke
             Finding(
                 "warn",
                 "tokenizer.vocabulary_size",
-                f"{unique_tokens:,.0f} tokens show each of "
-                f"{vocabulary_size:,} "
+                f"{unique_tokens:,.0f} tokens show each of {vocabulary_size:,} "
                 f"entries {unique_tokens / vocabulary_size:.0f} times on average: too few to learn them",
                 f"--tokenizer.vocabulary_size={size}",
             )

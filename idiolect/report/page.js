@@ -76,7 +76,7 @@
     const shapes = visible.map((floor) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: floor[unit], y1: floor[unit],
       line: { color: colours.floor, width: 1.2, dash: "4px,4px" }, layer: "below" }));
     const drawn = layout(colours, height, data.axes[axis], data.units[unit], { annotations, shapes });
-    if (wide) drawn.margin.r = 8 + 7.2 * Math.max(0, ...named.map((label) => Math.min(label.text.length, 26)));
+    if (wide) drawn.margin.r = 8 + 6.7 * Math.max(0, ...named.map((label) => Math.min(label.text.length, 36)));
     else Object.assign(drawn, { showlegend: true, legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" } });
     if (range) drawn.yaxis.range = range;
     if (printing) drawn.width = 620;

@@ -137,6 +137,7 @@ WRITTEN = {
     "f1": "F1",
     "bpe": "BPE",
     "lm_head": "head",
+    "n_unseen": "never used",
 }
 
 

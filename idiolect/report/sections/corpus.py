@@ -108,7 +108,7 @@ def lengths(audit: dict) -> Markup | None:
     if isinstance(values, dict):
         values = list(values.items())
     if values and isinstance(values[0], dict):
-        edges = ("from", "low", "from_bytes", "up_to", "up_to_bytes", "high", "bytes")
+        edges = ("characters_from", "from", "low", "from_bytes", "up_to", "up_to_bytes", "high", "bytes")
         bins = [
             (
                 figures.short(next((row[key] for key in edges if figures.is_number(row.get(key))), None)),
@@ -123,7 +123,8 @@ def lengths(audit: dict) -> Markup | None:
         ]
     else:
         bins = charts.log_bins(values)
-    title = "Documents by length in bytes"
+    in_characters = bool(values) and isinstance(values[0], dict) and "characters_from" in values[0]
+    title = f"Documents by length in {'characters' if in_characters else 'bytes'}"
     drawing = charts.histogram(bins, title)
     return tag("div", tag("h3", title), drawing) if drawing else None
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from idiolect.report import charts, figures
 from idiolect.report.markup import Markup, tag
-from idiolect.report.sections import find_score, floors_of, part
+from idiolect.report.sections import find_score, floors_of, part, plain
+from idiolect.report.sections.scores import against
 
 
 def section(data: dict) -> Markup:
@@ -136,22 +137,33 @@ def ladder(data: dict) -> Markup | None:
         tag(
             "figcaption",
             f"Bits per byte on {'the ' + split + ' split' if split else 'held-out text'}: the shorter, the better. ",
-            verdict(score, best),
+            verdict(score, best, paired(data, best["name"])),
         ),
         class_="ladder",
     )
 
 
-def verdict(score: dict, best: dict) -> str:
-    """The model against the best floor in words; inside the interval there is no difference to claim."""
+def paired(data: dict, floor: str) -> dict | None:
+    """The difference to this floor on the very same tokens, where the evaluation measured one."""
+    labels = {plain(str(value.get("label") or key)): key for key, value in part(data, "floors").items()
+              if isinstance(value, dict)}  # fmt: skip
+    found = against(part(data, "evaluation")).get(labels.get(floor, floor))
+    difference = part(found, "difference") if isinstance(found, dict) else {}
+    return difference if figures.is_number(difference.get("value")) else None
+
+
+def verdict(score: dict, best: dict, difference: dict | None = None) -> str:
+    """The model against the best floor in words; where an interval holds zero there is no difference to claim."""
     value, floor = score["value"], best["bits_per_byte"]
-    low, high = score.get("low", value), score.get("high", value)
-    if low <= floor <= high:
+    if difference is None:
+        difference = {"value": value - floor} | {key: score[key] - floor for key in ("low", "high") if key in score}
+    apart, low = difference["value"], difference.get("low", difference["value"])
+    if low <= 0 <= difference.get("high", apart):
         return f"No difference from {best['name']} can be told."
-    apart = f"{abs(1 - value / floor) * 100:.1f}{figures.THIN}%"
-    if value < floor:
-        return f"The model needs {apart} fewer bits than {best['name']}, the best of its floors."
-    return f"The model needs {apart} more bits than {best['name']}: it has not caught up with counting."
+    share = f"{abs(apart) / floor * 100:.1f}{figures.THIN}%"
+    if apart < 0:
+        return f"The model needs {share} fewer bits than {best['name']}, the best of its floors."
+    return f"The model needs {share} more bits than {best['name']}: it has not caught up with counting."
 
 
 def voice(data: dict) -> Markup | None:

@@ -20,7 +20,7 @@ def section(data: dict) -> Markup:
 
 def split_total(counted: dict) -> tuple[list[tuple[str, float]], float]:
     """The parts in their order and their total, which is the given one where there is one."""
-    rows = [(name, value) for name, value in counted.items() if figures.is_number(value) and name != "total"]
+    rows = [(name, value) for name, value in counted.items() if figures.is_number(value) and value and name != "total"]
     total = counted.get("total")
     return rows, total if figures.is_number(total) else sum(value for _, value in rows)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from idiolect.report import figures
 from idiolect.report.markup import Markup, tag
-from idiolect.report.sections import absent, floors_of, frame, part, plain, scores_in, table
+from idiolect.report.sections import SPLITS, absent, floors_of, frame, part, plain, scores_in, table
 
 GLOSS = "Measured on text the model never trained on, each with the interval that holds the true value 95 times in 100."
 
 
 def section(data: dict) -> Markup:
     """The model's scores, then the floors of the same text."""
-    found = list(scores_in(part(data, "evaluation")))
+    found = [(path, score) for path, score in scores_in(part(data, "evaluation")) if "against" not in path]
     if not found:
         return frame("scores", "Scores", GLOSS, absent("This run was not evaluated", "idiolect evaluate"))
     return frame(
@@ -20,6 +20,7 @@ def section(data: dict) -> Markup:
         GLOSS,
         score_table(found, "Scores"),
         floors(data),
+        verdicts(part(data, "evaluation")),
         tag(
             "p",
             "Bits per byte can be compared between tokenizers; nats per token and perplexity can't, "
@@ -55,4 +56,30 @@ def floors(data: dict) -> Markup | None:
         rows,
         numeric=(1, 2),
         caption="Floors: simple predictors on the same held-out text",
+    )
+
+
+def against(tree: dict) -> dict[str, dict]:
+    """What the evaluation says of the model beside each floor on the same tokens: {floor: {difference, verdict}}."""
+    for split in (*SPLITS, ""):
+        scores = part(tree, split) if split else tree
+        if part(scores, "against"):
+            return scores["against"]
+    return {}
+
+
+def verdicts(evaluation: dict) -> Markup | None:
+    """The paired comparisons in words: finer than two intervals laid side by side."""
+    rows = [
+        [plain(name), tag("strong", f"{one['difference']['value']:+.3f}"), figures.interval(one["difference"])]
+        for name, one in against(evaluation).items()
+        if isinstance(one, dict) and figures.is_number(part(one, "difference").get("value"))
+    ]
+    if not rows:
+        return None
+    return table(
+        ["beside", "difference", "95 % interval"],
+        rows,
+        numeric=(1, 2),
+        caption="Bits per byte more (+) or fewer (-) than a floor, token by token on the same text",
     )

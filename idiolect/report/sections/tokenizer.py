@@ -39,7 +39,7 @@ def figures_of(inspected: dict) -> Markup:
         if isinstance(value, bool):
             shown = "yes" if value else "no"
         elif number is None:
-            shown = str(value)
+            shown = str(value)[:16] if key == "hash" else str(value)
         elif key in ("vocabulary_used",) and number <= 1:
             shown = figures.share(number, 1)
         else:
