@@ -19,6 +19,7 @@ TERMINAL = re.compile("\x1b\\[((?:\\d|;)*)([a-zA-Z])")
 LINE_ENDS = re.compile("\r\n|[\r\u2028\u2029\x85]")
 # What ftfy might treat differently in a text that does not look garbled as a whole.
 ODD = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\u2028\u2029\u206a-\u206f\ufeff\ufff9-\ufffc\r]")
+ODD_BYTES = bytes(b for b in range(128) if ODD.match(chr(b)))
 CURLY = re.compile("[\u2018-\u201f\u02bc]")
 
 
@@ -27,20 +28,26 @@ def clean(text: str, config: CorpusConfig) -> str:
     if config.unescape_html and "&" in text:
         text = html.unescape(text)
     plain = text.isascii()
-    if not plain and config.repair_mojibake and (is_bad(text) or ODD.search(text)):
+    odd = _is_odd(text.encode()) if plain else bool(ODD.search(text))
+    if not plain and config.repair_mojibake and (odd or is_bad(text)):
         # Control characters stay in until ftfy has looked: they are part of its evidence.
         text = ftfy.fix_text(
             text, _repair(config.control_characters == "remove", config.unify_line_ends, config.unicode_form)
         )
     if config.straighten_quotes and not plain and CURLY.search(text):
         text = ftfy.fixes.uncurl_quotes(text)
-    if config.unify_line_ends and LINE_ENDS.search(text):
+    if odd and config.unify_line_ends:
         text = LINE_ENDS.sub("\n", text)
-    if config.control_characters == "remove" and CONTROLS.search(text):
+    if odd and config.control_characters == "remove":
         text = CONTROLS.sub("", TERMINAL.sub("", text))
     if config.unicode_form != "none" and not plain and not unicodedata.is_normalized(config.unicode_form, text):
         text = unicodedata.normalize(config.unicode_form, text)
     return text
+
+
+def _is_odd(text: bytes) -> bool:
+    """`ODD` for ASCII: deleting bytes and comparing lengths is three times as fast as a character class."""
+    return len(text.translate(None, ODD_BYTES)) != len(text)
 
 
 @functools.cache
