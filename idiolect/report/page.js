@@ -30,7 +30,8 @@
 
   const formats = { learning_rate: ".3~g", grad_norm: ".3~g", mfu: ".0%" };
   const options = { responsive: true, displaylogo: false, showTips: false, scrollZoom: false,
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "toggleSpikelines", "hoverClosestCartesian", "hoverCompareCartesian"],
+    // Named one by one: plotly also has buttons that share a chart, and this file sends nothing.
+    modeBarButtons: [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]],
     toImageButtonOptions: { format: "svg", filename: "curve" } };
 
   // The first steps fall from the uniform floor and would flatten all the rest, so the window opens below them.
@@ -76,7 +77,7 @@
     const shapes = visible.map((floor) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: floor[unit], y1: floor[unit],
       line: { color: colours.floor, width: 1.2, dash: "4px,4px" }, layer: "below" }));
     const drawn = layout(colours, height, data.axes[axis], data.units[unit], { annotations, shapes });
-    if (wide) drawn.margin.r = 8 + 6.7 * Math.max(0, ...named.map((label) => Math.min(label.text.length, 36)));
+    if (wide) drawn.margin.r = 12 + 7.2 * Math.max(0, ...named.map((label) => Math.min(label.text.length, 36)));
     else Object.assign(drawn, { showlegend: true, legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" } });
     if (range) drawn.yaxis.range = range;
     if (printing) drawn.width = 620;
