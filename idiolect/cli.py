@@ -188,6 +188,9 @@ VERBS: dict[str, Verb] = {
 def main(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit code. A user's mistake is printed in three lines, without a traceback."""
     traceback = "--traceback" in arguments
+    # OpenMP reads this once, when torch is first loaded. Threads that spin at a barrier while another job has their
+    # core made a step 24 times slower than sleeping threads did (docs/performance.md).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         request = parse([a for a in arguments if a != "--traceback"])
         if request is None:
