@@ -29,7 +29,9 @@ def wants(config: GPTConfig) -> dict[str, tuple]:
         "sliding_window": (0, *((config.sliding_window,) if not any(config.windows) else ())),
         "embedding_norm": (False,),
         "logit_softcap": (0.0,),
+        "attention_scale": (0.0,),
         "ngram_orders": ((),),
+        "ngram_head_orders": ((),),
         "value_embeddings": ("none",),
     }
 

@@ -40,7 +40,7 @@ class Attention(nn.Module):
         self.rotate = build_rotation(config)
         self.values = build_values(config, layer, vocabulary_size)
         self.out = Linear(width, config.d_model, bias=config.bias)
-        self.dropout = config.dropout
+        self.scale, self.dropout = config.resolved_attention_scale, config.dropout
         self.residual_dropout = build_dropout(config.dropout)
 
     def forward(self, x_BTD: Tensor, shared: Shared) -> Tensor:
@@ -52,5 +52,5 @@ class Attention(nn.Module):
         if shared.cache is not None:
             k_BGSK, v_BGSK = shared.cache.extend(self.layer, k_BGSK, v_BGSK, shared.positions_BT)
         reach = shared.reach[self.window]
-        attended_BHTK = attend(q_BHTK, k_BGSK, v_BGSK, reach, self.dropout if self.training else 0.0)
+        attended_BHTK = attend(q_BHTK, k_BGSK, v_BGSK, reach, self.scale, self.dropout if self.training else 0.0)
         return self.residual_dropout(self.out(attended_BHTK.transpose(1, 2).flatten(2)))

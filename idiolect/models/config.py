@@ -3,6 +3,7 @@
 `0` stands for "derive it": `resolved_*` properties say what it becomes.
 """
 
+import math
 from typing import Literal
 
 from pydantic import model_validator
@@ -30,6 +31,7 @@ class GPTConfig(Config):
     norm_epsilon: float = field(1e-5, "added to the variance inside a norm", gt=0)
     embedding_norm: bool = field(False, "normalise the embeddings before the first block")
     qk_norm: bool = field(True, "normalise each head's queries and keys (arXiv 2302.05442)")
+    attention_scale: float = field(0.0, "factor on the products of queries and keys; 0 = 1 / sqrt(d_head)", ge=0.0)
     positions: Literal["rotary", "learned", "sinusoidal", "none"] = field(
         "rotary", "rotary (arXiv 2104.09864), learned (GPT-2), sinusoidal (arXiv 1706.03762), or none"
     )
@@ -41,9 +43,16 @@ class GPTConfig(Config):
     tied_head: bool = field(True, "the head reuses the token embedding (arXiv 1608.05859)")
     logit_softcap: float = field(0.0, "bound logits smoothly to +- this (arXiv 2408.00118); 0 = off", ge=0.0)
     zero_init_projections: bool = field(True, "start the last projection of each branch at zero (arXiv 2203.03466)")
+    zero_init_head: bool = field(False, "start an untied head at zero: the first guess is then uniform")
     init_std: float = field(0.02, "standard deviation of embeddings and matrices at the start (GPT-2)", gt=0)
+    embedding_std: float = field(0.0, "that of the token embedding alone; 0 = init_std", ge=0)
+    matrix_init: Literal["normal", "fan_in"] = field(
+        "normal", "hidden matrices: normal with init_std, or uniform with standard deviation 1 / sqrt(columns)"
+    )
     ngram_orders: Items[int] = field((), "add hashed embeddings of the last n token ids, for each n here")
-    ngram_buckets: int = field(65_536, "rows of each hashed n-gram table", gt=0)
+    ngram_buckets: int = field(65_536, "most rows of each hashed n-gram table", gt=0)
+    ngram_head_orders: Items[int] = field((), "add to the logits a hashed row of the last n ids, for each n here")
+    ngram_head_buckets: int = field(65_536, "most rows, of a logit a word, of each of these tables", gt=0)
     value_embeddings: Literal["none", "alternate", "all"] = field(
         "none", "layers that add an embedding of the token to their values (arXiv 2410.17897): every second, or all"
     )
@@ -55,6 +64,10 @@ class GPTConfig(Config):
     @property
     def resolved_d_head(self) -> int:
         return self.d_head or self.d_model // self.n_heads
+
+    @property
+    def resolved_attention_scale(self) -> float:
+        return self.attention_scale or 1 / math.sqrt(self.resolved_d_head)
 
     @property
     def gated_mlp(self) -> bool:
@@ -130,22 +143,43 @@ class GPTConfig(Config):
         return self
 
     @model_validator(mode="after")
-    def check_ngrams(self):
-        orders = self.ngram_orders
-        if any(order < 2 or order > 8 for order in orders) or len(set(orders)) != len(orders):
+    def check_head(self):
+        if self.zero_init_head and self.tied_head:
             raise RecipeError(
-                f"model.ngram_orders = {list(orders)} must be different whole numbers from 2 to 8",
-                why="order 1 is the token embedding itself; beyond 8 hardly any n-gram is seen twice",
-                fix="--model.ngram_orders=[2,3]",
-            )
-        if max(orders, default=0) > self.context_length:
-            raise RecipeError(
-                f"model.ngram_orders = {list(orders)} looks further back than model.context_length = "
-                f"{self.context_length}",
-                why="an n-gram must fit in what the model reads",
-                fix=f"--model.context_length={max(orders)}, or smaller orders",
+                "model.zero_init_head needs model.tied_head = false",
+                why="a tied head is the token embedding, which can't start at zero: every token would be the same",
+                fix="--model.tied_head=false",
             )
         return self
+
+    @model_validator(mode="after")
+    def check_ngrams(self):
+        # Order 1 at the head is a table of which token follows which.
+        _check_orders("ngram_orders", self.ngram_orders, 2, self.context_length)
+        _check_orders("ngram_head_orders", self.ngram_head_orders, 1, self.context_length)
+        return self
+
+
+def table_rows(order: int, n_buckets: int, vocabulary_size: int) -> int:
+    """Rows of an n-gram table: one for each n-gram where that fits, else `n_buckets`, shared by hash."""
+    # One id more than the vocabulary: the place before the start of a text.
+    return min(n_buckets, (vocabulary_size + 1) ** order)
+
+
+def _check_orders(key: str, orders: tuple[int, ...], lowest: int, context_length: int) -> None:
+    if any(not lowest <= order <= 8 for order in orders) or len(set(orders)) != len(orders):
+        raise RecipeError(
+            f"model.{key} = {list(orders)} must be different whole numbers from {lowest} to 8",
+            why=("order 1 is the token embedding itself; " if lowest > 1 else "")
+            + "beyond 8 hardly any n-gram is seen twice",
+            fix=f"--model.{key}=[{lowest},{lowest + 1}]",
+        )
+    if max(orders, default=0) > context_length:
+        raise RecipeError(
+            f"model.{key} = {list(orders)} looks further back than model.context_length = {context_length}",
+            why="an n-gram must fit in what the model reads",
+            fix=f"--model.context_length={max(orders)}, or smaller orders",
+        )
 
 
 def _widths(value: int, multiple: int) -> str:

@@ -49,7 +49,7 @@ class Model(Protocol):
     def __call__(
         self, tokens_BT: Tensor, cache: Cache | None = None, document_BT: Tensor | None = None
     ) -> tuple[Tensor, Cache | None]:
-        """Hidden states (B, T, D), already normalised for the head.
+        """Hidden states (B, T, D), ready for the head; D, `head_weight`'s width, may be more than the model's own.
 
         With a cache, the tokens continue what it holds, and it is updated in place and returned. `document_BT` numbers
         the documents of a packed window: nothing is read across a change of number.

@@ -5,16 +5,15 @@ tests/models/test_cache.py proves that it changes nothing. Letters: idiolect/mod
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from idiolect.models.attention import Attention, Shared
 from idiolect.models.cache import KeyValueCache
 from idiolect.models.config import GPTConfig
-from idiolect.models.embeddings import build_ngrams
 from idiolect.models.initialise import gpt_table, initialise
 from idiolect.models.layers import Embedding, build_dropout, build_mlp
 from idiolect.models.masks import build_reach
+from idiolect.models.ngram_tables import build_head, build_input, look_back
 from idiolect.models.norms import build_norm
 from idiolect.models.positions import build_positions, build_table, check_length
 
@@ -63,7 +62,7 @@ class GPT(nn.Module):
         super().__init__()
         self.config, self.vocabulary_size, self.context_length = config, vocabulary_size, config.context_length
         self.embed = Embedding(vocabulary_size, config.d_model)
-        self.ngrams = build_ngrams(config, vocabulary_size)
+        self.ngrams = build_input(config, vocabulary_size)
         self.positions = build_positions(config)
         self.rotary_table = build_table(config)
         self.embedding_norm = build_norm(config, config.d_model) if config.embedding_norm else nn.Identity()
@@ -72,6 +71,7 @@ class GPT(nn.Module):
         self.final_norm = build_norm(config, config.d_model)
         # A tied head registers no second parameter: safetensors refuses tensors that share memory.
         self.unembed = None if config.tied_head else Embedding(vocabulary_size, config.d_model)
+        self.to_logits = build_head(config, vocabulary_size)
         self.cap_logits = CappedLogits(config.logit_softcap) if config.logit_softcap else UncappedLogits()
 
     def forward(
@@ -79,16 +79,14 @@ class GPT(nn.Module):
     ) -> tuple[Tensor, KeyValueCache | None]:
         assert cache is None or document_BT is None, "a cache holds one document a row"
         shared = self._share(tokens_BT, cache, document_BT)
-        history_nBT = self.ngrams.history(
-            tokens_BT, None if cache is None else cache.tokens_BS, shared.positions_BT, document_BT
-        )
+        history_nBT = self._look_back(shared, document_BT)
         x_BTD = self.ngrams(self.embed(tokens_BT), history_nBT)
         x_BTD = self.dropout(self.embedding_norm(self.positions(x_BTD, shared.positions_BT)))
         for block in self.blocks:
             x_BTD = block(x_BTD, shared)
         if cache is not None:
             cache.finish(tokens_BT.shape[1])
-        return self.final_norm(x_BTD), cache
+        return self.to_logits.extend(self.final_norm(x_BTD), history_nBT), cache
 
     def _share(self, tokens_BT: Tensor, cache: KeyValueCache | None, document_BT: Tensor | None) -> Shared:
         n_source = tokens_BT.shape[1] + (0 if cache is None else cache.length)
@@ -104,11 +102,20 @@ class GPT(nn.Module):
         }
         return Shared(tokens_BT, positions_BT, self.rotary_table(positions_BT), reach, cache)
 
+    def _look_back(self, shared: Shared, document_BT: Tensor | None) -> list[Tensor]:
+        n_places = max((*self.config.ngram_orders, *self.config.ngram_head_orders), default=0)
+        cached_BS = None if shared.cache is None else shared.cache.tokens_BS
+        return look_back(n_places, self.vocabulary_size, shared.tokens_BT, cached_BS, shared.positions_BT, document_BT)
+
     def head(self, hidden: Tensor) -> Tensor:
-        return self.cap_logits(F.linear(hidden, self.head_weight))
+        return self.cap_logits(self.to_logits(hidden, self._unembedding))
 
     @property
     def head_weight(self) -> Tensor:
+        return self.to_logits.matrix(self._unembedding)
+
+    @property
+    def _unembedding(self) -> Tensor:
         return self.embed.weight if self.unembed is None else self.unembed.weight
 
     @property

@@ -4,6 +4,7 @@ Rows are tried from the top and the first whose pattern fits wins. Sources:
   GPT-2 (Radford et al. 2019, section 2.3): normal(0, 0.02); the last projection of each branch / sqrt(2 x layers).
   Zero projections: every branch starts as the identity (arXiv 1901.09321, 2203.03466).
   Value embeddings: equal parts of both, small tables (modded-nanogpt).
+  Uniform with standard deviation 1 / sqrt(columns): a layer keeps its input's size (LeCun et al. 1998, section 4.6).
 """
 
 import math
@@ -19,18 +20,25 @@ Row = tuple[str, str, float]  # pattern of the parameter's name, distribution, i
 
 def gpt_table(config: GPTConfig) -> list[Row]:
     """Where each parameter of a GPT starts."""
-    std = config.init_std
-    projection = ("zeros", 0.0) if config.zero_init_projections else ("normal", std / math.sqrt(2 * config.n_layers))
+    std, last = config.init_std, 1 / math.sqrt(2 * config.n_layers)
+    matrix = ("fan_in", 1.0) if config.matrix_init == "fan_in" else ("normal", std)
+    projection = ("zeros", 0.0) if config.zero_init_projections else (matrix[0], matrix[1] * last)
     return [
         ("*.bias", "zeros", 0.0),
         ("*norm*.weight", "ones", 1.0),
+        ("embed.weight", "normal", config.embedding_std or std),
+        ("unembed.weight", "zeros" if config.zero_init_head else "normal", std),
         ("*.attention.out.weight", *projection),
         ("*.mlp.down.weight", *projection),
+        ("*.attention.qkv.weight", *matrix),
+        ("*.mlp.*up.weight", *matrix),
         ("*.values.mix", "constant", 0.5),
         ("*.values.table.weight", "normal", std),
-        # Added to the token's own embedding, they start at nothing: an n-gram never seen then says nothing.
+        # Added to the token's own embedding, or to its logits, they start at nothing: an n-gram never seen then says
+        # nothing.
         ("ngrams.tables.*.weight", "zeros", 0.0),
-        ("*.weight", "normal", std),
+        ("to_logits.tables.*.weight", "zeros", 0.0),
+        ("positions.weight", "normal", std),
     ]
 
 
@@ -70,10 +78,16 @@ def _uniform(parameter: Tensor, bound: float, generator: torch.Generator) -> Non
     parameter.copy_(torch.rand(parameter.shape, generator=generator).mul_(2 * bound).sub_(bound))
 
 
+def _fan_in(parameter: Tensor, std: float, generator: torch.Generator) -> None:
+    # A uniform distribution on +-b has the standard deviation b / sqrt(3).
+    _uniform(parameter, std * math.sqrt(3 / parameter.shape[1]), generator)
+
+
 _FILL = {
     "zeros": lambda parameter, number, generator: parameter.zero_(),
     "ones": lambda parameter, number, generator: parameter.fill_(1.0),
     "constant": lambda parameter, number, generator: parameter.fill_(number),
     "normal": _normal,
     "uniform": _uniform,
+    "fan_in": _fan_in,
 }

@@ -5,7 +5,7 @@ be compared with by the kernel, the masked half included, as is the custom for u
 appendix B); norms, activations and look-ups are left out, together a few per cent.
 """
 
-from idiolect.models.config import GPTConfig
+from idiolect.models.config import GPTConfig, table_rows
 
 
 def parameters(config: GPTConfig, vocabulary_size: int) -> dict[str, int]:
@@ -19,12 +19,14 @@ def parameters(config: GPTConfig, vocabulary_size: int) -> dict[str, int]:
     parts = {
         "embeddings": vocabulary_size * d,
         "positions": config.context_length * d if config.positions == "learned" else 0,
-        "ngram_tables": len(config.ngram_orders) * config.ngram_buckets * d,
+        "ngram_tables": d * _rows(config.ngram_orders, config.ngram_buckets, vocabulary_size),
         "value_embeddings": len(config.value_embedding_layers) * (vocabulary_size * kv + 2),
         "attention": config.n_layers * (d * (q + 2 * kv) + q * d + bias * (q + 2 * kv + d)),
         "mlp": config.n_layers * (d * up + ff * d + bias * (up + d)),
         "norms": config.n_layers * (2 * norm + qk_norm) + norm * (2 if config.embedding_norm else 1),
         "head": 0 if config.tied_head else vocabulary_size * d,
+        "ngram_head_tables": vocabulary_size
+        * _rows(config.ngram_head_orders, config.ngram_head_buckets, vocabulary_size),
     }
     return parts | {"total": sum(parts.values())}
 
@@ -43,6 +45,10 @@ def flops_per_token(config: GPTConfig, vocabulary_size: int, context_length: int
     forward = sum(parts.values())
     # The backward pass computes two products, by inputs and by weights, for each of the forward's.
     return parts | {"forward": forward, "training": 3 * forward}
+
+
+def _rows(orders: tuple[int, ...], n_buckets: int, vocabulary_size: int) -> int:
+    return sum(table_rows(order, n_buckets, vocabulary_size) for order in orders)
 
 
 def _norm(config: GPTConfig, width: int) -> int:

@@ -4,12 +4,12 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from idiolect.optim.config import AdamWConfig, OptimConfig
+from idiolect.optim.config import AdamWConfig, OptimConfig, RowAdagradConfig, RowAdamConfig
 from idiolect.optim.groups import GROUPS, Group, assign_groups, fused_rows
 from idiolect.optim.lion import Lion
 from idiolect.optim.muon import Muon
 from idiolect.optim.optimiser import Optimiser
-from idiolect.optim.rows import RowAdam
+from idiolect.optim.rows import RowAdagrad, RowAdam
 
 
 def build_optimiser(config: OptimConfig, model: nn.Module) -> Optimiser:
@@ -17,10 +17,10 @@ def build_optimiser(config: OptimConfig, model: nn.Module) -> Optimiser:
     groups = tuple(_build_groups(config, model))
     by_name = {group.name: group for group in groups}
     rules = []
-    tables = by_name.pop("tables", None)
-    if tables:
-        rule = config.tables
-        rules.append(RowAdam([_torch_group(tables)], rule.beta1, rule.beta2, rule.epsilon))
+    for name in ("tables", "head_tables"):
+        tables = by_name.pop(name, None)
+        if tables:
+            rules.append(_build_rows(_rule_for(config, name), tables))
     matrices = by_name.pop("matrices", None) if config.optimiser.kind == "muon" else None
     if matrices:
         rules.append(_build_muon(config, matrices, fused_rows(model)))
@@ -41,8 +41,8 @@ def _build_groups(config: OptimConfig, model: nn.Module):
 
 def _rule_for(config: OptimConfig, name: str):
     assert name in GROUPS, name
-    if name == "tables":
-        return config.tables
+    if name in ("tables", "head_tables"):
+        return getattr(config, name)
     if config.optimiser.kind == "muon" and name != "matrices":
         return config.optimiser.rest
     return config.optimiser
@@ -62,7 +62,13 @@ def _build_muon(config: OptimConfig, matrices: Group, fused: dict[str, tuple[int
     rows = [fused.get(name, (parameter.shape[0],)) for name, parameter in matrices.parameters.items()]
     rule = config.optimiser
     group = _torch_group(matrices) | {"rows": rows}
-    return Muon([group], rule.momentum, rule.nesterov, rule.newton_schulz_steps, rule.scale)
+    return Muon([group], rule)
+
+
+def _build_rows(rule: RowAdamConfig | RowAdagradConfig, tables: Group) -> Optimizer:
+    if rule.kind == "adagrad":
+        return RowAdagrad([_torch_group(tables)], rule.squares == "row", rule.epsilon)
+    return RowAdam([_torch_group(tables)], rule.beta1, rule.beta2, rule.epsilon)
 
 
 def _build_adam(kind: type[Optimizer], rule: AdamWConfig, groups: list[dict]) -> Optimizer:

@@ -77,7 +77,15 @@ class MuonConfig(Config):
     learning_rate: float = field(0.02, "of the matrices, at the schedule's peak", gt=0)
     momentum: float = field(0.95, "share of the last direction kept", ge=0, lt=1)
     nesterov: bool = field(True, "look ahead along the momentum")
+    momentum_start: float = field(0.85, "momentum of the first update, if it warms up", ge=0, lt=1)
+    momentum_warmup_steps: int = field(0, "updates over which momentum rises from its start; 0 = at once", ge=0)
     newton_schulz_steps: int = field(5, "iterations that make a matrix orthogonal", ge=1, le=12)
+    coefficients: Literal["jordan", "polar_express"] = field(
+        "jordan", "of each iteration: the same (Jordan 2024), or the best for its place (arXiv 2505.16932)"
+    )
+    newton_schulz_dtype: Literal["auto", "float32", "bfloat16"] = field(
+        "auto", "precision of the iterations; auto: bfloat16 on a GPU, float32 elsewhere"
+    )
     scale: Literal["spectral", "adamw"] = field(
         "spectral", "size of an update: sqrt(max(1, rows / columns)), or as large as AdamW's (0.2 x sqrt(larger side))"
     )
@@ -92,20 +100,31 @@ class RateMultipliers(Config):
 
     matrices: float = field(1.0, "hidden matrices", ge=0)
     embeddings: float = field(1.0, "token, position and value embeddings (a tied head is the token embedding)", ge=0)
-    tables: float = field(1.0, "hashed n-gram tables", ge=0)
+    tables: float = field(1.0, "hashed n-gram tables at the input", ge=0)
     head: float = field(1.0, "an untied head", ge=0)
+    head_tables: float = field(1.0, "hashed n-gram tables at the head", ge=0)
     norms: float = field(1.0, "scales of norms", ge=0)
     biases: float = field(1.0, "biases", ge=0)
     scalars: float = field(1.0, "single learned numbers and vectors", ge=0)
 
 
-class RowsConfig(Config):
-    """How hashed n-gram tables learn: Adam on the rows a step touched, whatever the optimiser of the rest."""
+class RowAdamConfig(Config):
+    """Adam on the rows of a table that a step touched."""
 
+    kind: Literal["adam"] = "adam"
     learning_rate: float = field(3e-3, "at the schedule's peak", gt=0)
     beta1: float = field(0.9, "memory of the mean of gradients; 0 keeps no such memory", ge=0, lt=1)
     beta2: float = field(0.99, "memory of their squares", ge=0, lt=1)
     epsilon: float = field(1e-8, "added to the root of the squares", gt=0)
+
+
+class RowAdagradConfig(Config):
+    """Adagrad (Duchi et al. 2011) on the rows that a step touched: a row's rate falls with what it has learned."""
+
+    kind: Literal["adagrad"] = "adagrad"
+    learning_rate: float = field(0.1, "at the schedule's peak", gt=0)
+    squares: Literal["row", "weight"] = field("row", "one sum of squares a row (their mean), or one a weight")
+    epsilon: float = field(1e-10, "added to the root of the sum of squares", gt=0)
 
 
 class ConstantConfig(Config):
@@ -145,6 +164,7 @@ OptimiserKind = Annotated[
     SGDConfig | AdamConfig | AdamWConfig | AdafactorConfig | RMSpropConfig | LionConfig | MuonConfig,
     Field(discriminator="kind"),
 ]
+RowsKind = Annotated[RowAdamConfig | RowAdagradConfig, Field(discriminator="kind")]
 ScheduleKind = Annotated[ConstantConfig | LinearConfig | CosineConfig | WSDConfig, Field(discriminator="kind")]
 
 
@@ -154,7 +174,10 @@ class OptimConfig(Config):
     optimiser: OptimiserKind = field(AdamWConfig(), "the rule")
     schedule: ScheduleKind = field(CosineConfig(), "how the learning rate moves over the run")
     multipliers: RateMultipliers = field(RateMultipliers(), "learning rate by group of parameters")
-    tables: RowsConfig = field(RowsConfig(), "the rule for hashed n-gram tables")
+    tables: RowsKind = field(RowAdamConfig(), "the rule for hashed n-gram tables at the input")
+    head_tables: RowsKind = field(
+        RowAdagradConfig(learning_rate=0.2, squares="weight"), "the rule for hashed n-gram tables at the head"
+    )
     decay_embeddings: bool = field(False, "let weight decay pull on embeddings and an untied head too")
     clip_norm: float = field(1.0, "scale gradients down to this global norm; 0 = off", ge=0)
     average_decay: float = field(0.0, "memory of an exponential average of the weights; 0 = none", ge=0, lt=1)

@@ -4,13 +4,14 @@ matrices     hidden matrices: the only group that is decayed unless asked otherw
 embeddings   rows looked up by id (a tied head included)        norms    scales and shifts of norms
 tables       embeddings with sparse gradients (hashed n-grams)  biases   added vectors
 head         the matrix that makes logits, when untied          scalars  whatever is left below two axes
+head_tables  tables whose rows are added to the logits
 """
 
 from dataclasses import dataclass
 
 from torch import nn
 
-GROUPS = ("matrices", "embeddings", "tables", "head", "norms", "biases", "scalars")
+GROUPS = ("matrices", "embeddings", "tables", "head", "head_tables", "norms", "biases", "scalars")
 _NORMS = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
 
 
@@ -41,13 +42,16 @@ def assign_groups(model: nn.Module) -> dict[str, dict[str, nn.Parameter]]:
             if parameter.requires_grad and parameter not in seen:
                 seen.add(parameter)
                 name = f"{prefix}.{leaf}".lstrip(".")
-                found["head" if name in heads else _group_of(module, leaf, parameter)][name] = parameter
+                found[_group_of(module, leaf, parameter, name in heads)][name] = parameter
     return found
 
 
-def _group_of(module: nn.Module, leaf: str, parameter: nn.Parameter) -> str:
+def _group_of(module: nn.Module, leaf: str, parameter: nn.Parameter, at_head: bool) -> str:
+    sparse = isinstance(module, nn.Embedding) and module.sparse
+    if at_head:
+        return "head_tables" if sparse else "head"
     if isinstance(module, nn.Embedding):
-        return "tables" if module.sparse else "embeddings"
+        return "tables" if sparse else "embeddings"
     if isinstance(module, _NORMS):
         return "norms"
     if leaf.startswith("bias"):  # nn.LSTM's are called bias_ih_l0

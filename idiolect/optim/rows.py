@@ -1,13 +1,25 @@
-"""Adam on the rows a step touched: for tables of which a batch reads a sliver.
+"""Adam and Adagrad on the rows a step touched: for tables of which a batch reads a sliver.
 
 A dense Adam would read and write a table of 65,536 x 128 four times a step, 130 MB, for the 768 rows of a small batch
 that have a gradient. Rows that were not read stay as they are, moments too; each row counts its own updates, so that
 its first ones are corrected for their short memory whenever they come.
 """
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
+
+
+def touched_rows(groups: list[dict]) -> Iterator[tuple[Tensor, Tensor, Tensor, float]]:
+    """Of each table with a gradient: itself, the rows touched, each once, their gradients, and the learning rate."""
+    for group in groups:
+        for table in group["params"]:
+            if table.grad is not None:
+                # As fast as unique and index_add (0.1 ms for 1,536 x 128), and nothing to do after clipping.
+                gradient = table.grad.coalesce()
+                yield table, gradient.indices()[0], gradient.values(), group["lr"]
 
 
 class RowAdam(Optimizer):
@@ -23,13 +35,10 @@ class RowAdam(Optimizer):
 
     @torch.no_grad()
     def step(self) -> None:
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    gradient = parameter.grad.coalesce()
-                    self._step_rows(parameter, gradient.indices()[0], gradient.values(), group["lr"])
+        for table, rows_N, gradient_NW, rate in touched_rows(self.param_groups):
+            self._step_rows(table, rows_N, gradient_NW, rate)
 
-    def _step_rows(self, table: Tensor, rows_N: Tensor, gradient_ND: Tensor, rate: float) -> None:
+    def _step_rows(self, table: Tensor, rows_N: Tensor, gradient_NW: Tensor, rate: float) -> None:
         state = self.state[table]
         if not state:
             state["updates"] = torch.zeros(len(table), 1, device=table.device)
@@ -37,12 +46,39 @@ class RowAdam(Optimizer):
             if self.beta1:
                 state["momentum"] = torch.zeros_like(table)
         updates_N1 = state["updates"][rows_N].add_(1)
-        square_N1 = state["square"][rows_N].lerp_(gradient_ND.square().mean(1, keepdim=True), 1 - self.beta2)
+        square_N1 = state["square"][rows_N].lerp_(gradient_NW.square().mean(1, keepdim=True), 1 - self.beta2)
         state["updates"][rows_N], state["square"][rows_N] = updates_N1, square_N1
-        step_ND = gradient_ND
+        step_NW = gradient_NW
         if self.beta1:
-            step_ND = state["momentum"][rows_N].lerp_(gradient_ND, 1 - self.beta1)
-            state["momentum"][rows_N] = step_ND
-            step_ND = step_ND / (1 - self.beta1**updates_N1)
+            step_NW = state["momentum"][rows_N].lerp_(gradient_NW, 1 - self.beta1)
+            state["momentum"][rows_N] = step_NW
+            step_NW = step_NW / (1 - self.beta1**updates_N1)
         root_N1 = (square_N1 / (1 - self.beta2**updates_N1)).sqrt_().add_(self.epsilon)
-        table.index_add_(0, rows_N, step_ND / root_N1, alpha=-rate)
+        table.index_add_(0, rows_N, step_NW / root_N1, alpha=-rate)
+
+
+class RowAdagrad(Optimizer):
+    """Adagrad: a step of gradient / root of the sum of all squares so far; gradients must be sparse.
+
+    The sums start at nothing, so a row's first update moves each of its weights by the full rate, whatever the size of
+    its gradient: what was seen once is known at once. `by_row` keeps one sum a row, of mean squares, instead of one a
+    weight.
+    """
+
+    def __init__(self, groups: list[dict], by_row: bool, epsilon: float):
+        super().__init__(groups, {"lr": 0.0, "weight_decay": 0.0})
+        self.by_row, self.epsilon = by_row, epsilon
+
+    @torch.no_grad()
+    def step(self) -> None:
+        for table, rows_N, gradient_NW, rate in touched_rows(self.param_groups):
+            self._step_rows(table, rows_N, gradient_NW, rate)
+
+    def _step_rows(self, table: Tensor, rows_N: Tensor, gradient_NW: Tensor, rate: float) -> None:
+        state = self.state[table]
+        if not state:
+            state["square"] = torch.zeros_like(table[:, :1] if self.by_row else table)
+        square_N = gradient_NW.square()
+        square_N = state["square"][rows_N].add_(square_N.mean(1, keepdim=True) if self.by_row else square_N)
+        state["square"][rows_N] = square_N
+        table.index_add_(0, rows_N, gradient_NW / square_N.sqrt().add_(self.epsilon), alpha=-rate)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from idiolect.models import measure
 from idiolect.models.config import GPTConfig
-from idiolect.optim.config import OptimConfig
+from idiolect.optim.config import OptimConfig, RowAdagradConfig, RowAdamConfig
 
 # train/loss.py: logits up to here are held whole, beyond it in chunks; several copies live at once in either road.
 PLAIN_LOGITS = {"cpu": 2**22, "cuda": 2**27}
@@ -66,9 +66,9 @@ def training_memory(
 
 def moments(config: GPTConfig, counted: dict[str, int], vocabulary_size: int, optim: OptimConfig) -> int:
     """Bytes of what the optimiser remembers, the weights' running average included."""
-    tables = counted["ngram_tables"]
+    tables, head_tables = counted["ngram_tables"], counted["ngram_head_tables"]
     matrices = counted["attention"] + counted["mlp"]
-    rest = counted["total"] - tables - matrices
+    rest = counted["total"] - tables - head_tables - matrices
     rule = optim.optimiser
     if rule.kind == "muon":
         numbers = matrices + 2 * rest
@@ -78,8 +78,14 @@ def moments(config: GPTConfig, counted: dict[str, int], vocabulary_size: int, op
         copies = {"sgd": int(getattr(rule, "momentum", 0) > 0), "adam": 2, "adamw": 2, "lion": 1,
                   "rmsprop": 1 + (getattr(rule, "momentum", 0) > 0)}[rule.kind]  # fmt: skip
         numbers = copies * (matrices + rest)
-    numbers += (1 + (optim.tables.beta1 > 0)) * tables
+    numbers += row_moments(optim.tables, tables) + row_moments(optim.head_tables, head_tables)
     return 4 * (numbers + (counted["total"] if optim.average_decay else 0))
+
+
+def row_moments(rule: RowAdamConfig | RowAdagradConfig, weights: int) -> int:
+    """Numbers a table's rule keeps; one or two for a whole row are not worth counting."""
+    by_weight = rule.squares == "weight" if rule.kind == "adagrad" else rule.beta1 > 0
+    return weights * by_weight
 
 
 def factored(config: GPTConfig, vocabulary_size: int) -> int:

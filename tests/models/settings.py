@@ -25,6 +25,11 @@ VARIANTS = {
     "soft cap, untied": GPTConfig(**OPEN, logit_softcap=3.0, tied_head=False),
     "n-grams": GPTConfig(**OPEN, ngram_orders=(2, 3), ngram_buckets=211),
     "n-grams, sliding": GPTConfig(**OPEN, ngram_orders=(4,), ngram_buckets=211, sliding_window=4, positions="learned"),
+    "n-gram head": GPTConfig(**OPEN, ngram_head_orders=(1, 2, 3), ngram_head_buckets=211, sliding_window=1),
+    "n-gram head and input": GPTConfig(
+        **OPEN, ngram_head_orders=(1, 4), ngram_head_buckets=97, ngram_orders=(2,), ngram_buckets=2000, tied_head=False,
+        logit_softcap=4.0, attention_scale=0.5, embedding_std=1.0, matrix_init="fan_in",
+    ),
     "values": GPTConfig(**OPEN, value_embeddings="alternate", n_kv_heads=2),
     "values everywhere": GPTConfig(**OPEN, value_embeddings="all", mlp="swiglu"),
 }

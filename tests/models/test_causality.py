@@ -8,6 +8,7 @@ import torch
 from idiolect.models import gpt, kernels
 from idiolect.models.config import GPTConfig
 from idiolect.models.masks import Reach
+from idiolect.models.ngram_tables import look_back
 from tests.models.settings import OPEN, VARIANTS, V
 from tests.models.toys import build_open, draw_tokens
 
@@ -78,7 +79,7 @@ def test_nothing_crosses_a_masked_document_boundary(name):
         assert (moved.diagonal() > 0).all()
 
 
-@pytest.mark.parametrize("name", ["default", "n-grams", "learned"])
+@pytest.mark.parametrize("name", ["default", "n-grams", "n-gram head and input", "learned"])
 def test_without_document_numbers_the_past_is_open(name):
     assert (swaps(VARIANTS[name])[-1] > 0).all()
 
@@ -122,16 +123,23 @@ def test_attention_without_a_mask_is_caught(monkeypatch):
     assert (influence(VARIANTS["default"]).triu(1).sum() > 0).all()
 
 
-def test_an_ngram_of_the_next_token_is_caught(monkeypatch):
-    from idiolect.models.embeddings import NgramEmbedding
+@pytest.mark.parametrize("name", ["n-grams", "n-gram head"])
+def test_an_ngram_of_the_next_token_is_caught(monkeypatch, name):
+    def shifted(n_places, outside, tokens_BT, cached_BS, positions_BT, document_BT):
+        return look_back(n_places, outside, tokens_BT.roll(-1, 1), cached_BS, positions_BT, document_BT)
 
-    honest = NgramEmbedding.history
+    monkeypatch.setattr(gpt, "look_back", shifted)
+    assert swaps(VARIANTS[name]).triu(1).sum() > 0
 
-    def shifted(self, tokens_BT, cached_BS, positions_BT, document_BT):
-        return honest(self, tokens_BT.roll(-1, 1), cached_BS, positions_BT, document_BT)
 
-    monkeypatch.setattr(NgramEmbedding, "history", shifted)
-    assert swaps(VARIANTS["n-grams"]).triu(1).sum() > 0
+def test_an_ngram_across_documents_is_caught(monkeypatch):
+    def open_boundaries(n_places, outside, tokens_BT, cached_BS, positions_BT, document_BT):
+        return look_back(n_places, outside, tokens_BT, cached_BS, positions_BT, None)
+
+    monkeypatch.setattr(gpt, "look_back", open_boundaries)
+    documents = [0] * 5 + [1] * 7
+    same = torch.tensor(documents)[:, None] == torch.tensor(documents)
+    assert swaps(VARIANTS["n-gram head"], documents)[~same].sum() > 0
 
 
 def test_open_boundaries_are_caught():

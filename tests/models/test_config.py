@@ -20,6 +20,9 @@ WRONG = {
     "no pattern": (dict(window_pattern=""), ["model.window_pattern"]),
     "order 1": (dict(ngram_orders=(1, 2)), ["model.ngram_orders"]),
     "order twice": (dict(ngram_orders=(2, 2)), ["model.ngram_orders"]),
+    "head order 0": (dict(ngram_head_orders=(0, 1)), ["model.ngram_head_orders"]),
+    "head order twice": (dict(ngram_head_orders=(1, 1)), ["model.ngram_head_orders"]),
+    "zero tied head": (dict(zero_init_head=True), ["model.zero_init_head", "model.tied_head"]),
     "order beyond context": (dict(ngram_orders=(5,), context_length=4), ["model.ngram_orders", "model.context_length"]),
 }
 
@@ -41,7 +44,8 @@ def test_each_suggestion_works(name):
     found = re.findall(r"--model\.(\w+)=(\w+)", caught.value.fix)
     assert found
     for key, text in found:
-        GPTConfig(**values | {key: int(text) if text.isdigit() else text})
+        value = {"true": True, "false": False}.get(text, int(text) if text.isdigit() else text)
+        GPTConfig(**values | {key: value})
 
 
 def test_heads_that_divide_into_odd_widths_are_never_suggested():

@@ -55,6 +55,24 @@ def test_every_parameter_is_filled_and_spread_as_the_table_says():
     assert (zeroed["blocks.0.attention.out.weight"] == 0).all() and (zeroed["blocks.2.mlp.down.weight"] == 0).all()
 
 
+def test_a_start_by_fan_in():
+    config = GPTConfig(
+        context_length=16, n_layers=2, d_model=128, n_heads=4, matrix_init="fan_in", embedding_std=1.0,
+        tied_head=False, zero_init_head=True, ngram_head_orders=(1, 2), ngram_head_buckets=50,
+    )  # fmt: skip
+    weights = dict(build_model(config, 300, 0).named_parameters())
+    for name in ("attention.qkv", "mlp.up"):
+        weight = weights[f"blocks.1.{name}.weight"]
+        assert weight.std().item() == pytest.approx(1 / math.sqrt(128), rel=0.01)
+        assert weight.abs().max().item() == pytest.approx(math.sqrt(3 / 128), rel=0.01)
+    assert weights["embed.weight"].std().item() == pytest.approx(1.0, rel=0.02)
+    assert all((weights[name] == 0).all() for name in weights if name.startswith(("unembed", "to_logits")))
+    # Another matrix by its own columns, and the smaller for the branches it adds to.
+    config = GPTConfig(**SMALL, matrix_init="fan_in", zero_init_projections=False)
+    wide = dict(build_model(config, V, 0).named_parameters())
+    assert wide["blocks.0.mlp.down.weight"].std().item() == pytest.approx(1 / math.sqrt(128 * 6), rel=0.03)
+
+
 def test_a_parameter_without_a_row_is_refused():
     model = build_model(GPTConfig(**SMALL), V, 0)
     model.register_parameter("strange", torch.nn.Parameter(torch.empty(3)))

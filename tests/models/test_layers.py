@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from idiolect.models.config import GPTConfig
-from idiolect.models.embeddings import NgramEmbedding
 from idiolect.models.layers import SquaredReLU
 from idiolect.models.positions import RotaryTable, Rotate, SinusoidalPositions
 from tests.models.settings import OPEN, VARIANTS, V
@@ -48,38 +47,6 @@ def test_rotary_scores_depend_on_distance_alone():
 def test_sinusoids():
     x = SinusoidalPositions(4)(torch.zeros(1, 3, 4), torch.arange(3)[None])[0, 2]
     torch.testing.assert_close(x, torch.tensor([math.sin(2), math.sin(0.02), math.cos(2), math.cos(0.02)]))
-
-
-def test_ngram_rows_are_spread_and_know_places():
-    """Every pair of 65 ids, as a character model has: far fewer collisions than pairs, no row crowded."""
-    table = NgramEmbedding((2,), 65_536, 65, 1)
-    pairs = torch.cartesian_prod(torch.arange(65), torch.arange(65))
-    rows = table.rows([pairs[:, 1:], pairs[:, :1]], 2).flatten()
-    assert 0 <= rows.min() and rows.max() < 65_536
-    # A random function of 4,225 pairs would fill 4,092 rows.
-    assert len(rows.unique()) == pytest.approx(4092, abs=40)
-    assert rows.bincount().max() <= 5
-    swapped = table.rows([pairs[:, :1], pairs[:, 1:]], 2).flatten()
-    assert (rows == swapped).sum() < 75
-
-
-def test_ngrams_are_looked_up_as_written():
-    config = GPTConfig(**OPEN, ngram_orders=(3,), ngram_buckets=101)
-    model = build_open(config, V)
-    tokens = torch.tensor([[4, 5, 6, 4, 5, 6]])
-    history = model.ngrams.history(tokens, None, torch.arange(6)[None], None)
-    assert [place[0].tolist() for place in history] == [[4, 5, 6, 4, 5, 6], [V, 4, 5, 6, 4, 5], [V, V, 4, 5, 6, 4]]
-    rows = model.ngrams.rows(history, 3)[0]
-    assert rows[2] == rows[5] and len(rows[:5].unique()) > 3
-    fresh = model.ngrams.history(tokens, None, torch.arange(6)[None], torch.tensor([[0, 0, 0, 1, 1, 1]]))
-    assert fresh[1][0].tolist() == [V, 4, 5, V, 4, 5]
-
-
-def test_ngram_gradients_are_sparse():
-    model = build_open(VARIANTS["n-grams"], V)
-    model(draw_tokens(1, 6, V))[0].sum().backward()
-    gradient = model.ngrams.tables["2"].weight.grad
-    assert gradient.is_sparse and gradient.coalesce().indices().numel() <= 6
 
 
 def test_soft_cap_bounds_logits():

@@ -12,7 +12,7 @@ def build_open(config: GPTConfig, vocabulary_size: int, seed: int = 0):
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if name.startswith("ngrams.") or name.endswith("bias"):
+            if ".tables." in name or name.endswith("bias"):
                 parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.3)
     return model
 

@@ -7,7 +7,7 @@ import torch
 
 from idiolect.optim import config as c
 from idiolect.optim.build import build_optimiser
-from idiolect.optim.muon import _A, _B, _C, orthogonalise, scale_of
+from idiolect.optim.muon import coefficients_of, orthogonalise, scale_of
 from tests.optim.toys import build_gpt, build_net, feed, train
 
 PLAIN = dict(foreach=False)
@@ -82,39 +82,62 @@ def test_lion_equals_its_formula():
     assert not torch.equal(net.norm.weight, reference.norm.weight)
 
 
-def exact_newton_schulz(x: torch.Tensor, steps: int) -> torch.Tensor:
+JORDAN = coefficients_of("jordan", 5)
+
+
+def exact_newton_schulz(x: torch.Tensor, name: str, steps: int) -> torch.Tensor:
     x = x.double()
     flip = x.shape[0] > x.shape[1]
     x = x.T if flip else x
     x = x / x.norm()
-    for _ in range(steps):
+    for first, third, fifth in coefficients_of(name, steps):
         gram = x @ x.T
-        x = _A * x + (_B * gram + _C * gram @ gram) @ x
+        x = first * x + (third * gram + fifth * gram @ gram) @ x
     return x.T if flip else x
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (16, 24), (16, 64), (8, 128)])
 @pytest.mark.parametrize("steps", [1, 2, 5])
-def test_orthogonalise_equals_the_iteration_in_float64(shape, steps):
+@pytest.mark.parametrize("name", ["jordan", "polar_express"])
+def test_orthogonalise_equals_the_iteration_in_float64(shape, steps, name):
     x = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
-    found = orthogonalise(x, steps)
+    found = orthogonalise(x, coefficients_of(name, steps))
     for one, expected in zip(found, x, strict=True):
-        torch.testing.assert_close(one.double(), exact_newton_schulz(expected, steps), atol=2e-5, rtol=1e-4)
+        torch.testing.assert_close(one.double(), exact_newton_schulz(expected, name, steps), atol=2e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(32, 32), (32, 128)])
-def test_orthogonalise_of_a_matrix_of_low_rank(shape):
+@pytest.mark.parametrize("name", ["jordan", "polar_express"])
+def test_orthogonalise_of_a_matrix_of_low_rank(shape, name):
     """Gradients of small batches are nearly singular; the way through the Gram matrix squares that."""
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(shape[0], 4, generator=generator) @ torch.randn(4, shape[1], generator=generator)
     x += 1e-5 * torch.randn(shape, generator=generator)
-    found = orthogonalise(x[None], 5)[0]
+    found = orthogonalise(x[None], coefficients_of(name, 5))[0]
     assert torch.linalg.matrix_norm(found, 2) < 1.3
-    torch.testing.assert_close(found.double(), exact_newton_schulz(x, 5), atol=5e-3, rtol=0)
+    torch.testing.assert_close(found.double(), exact_newton_schulz(x, name, 5), atol=5e-3, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(64, 64), (64, 256)])
+def test_the_best_coefficients_leave_values_nearer_to_one(shape, dtype):
+    """Singular values from 0.001 of the norm up; the worst of each road."""
+    generator = torch.Generator().manual_seed(0)
+    u, _, v = torch.linalg.svd(torch.randn(shape, generator=generator), full_matrices=False)
+    values = torch.logspace(-2.5, 0, shape[0])
+    x = (u * (values / values.norm())) @ v
+
+    def worst(name, n_steps):
+        found = orthogonalise(x[None].to(dtype), coefficients_of(name, n_steps))[0]
+        return (torch.linalg.svdvals(found.float()) - 1).abs().max().item()
+
+    assert worst("polar_express", 4) < 0.58 < 0.80 < worst("jordan", 4)
+    assert worst("polar_express", 5) < 0.14 < 0.37 < worst("jordan", 5)
+    assert worst("polar_express", 9) < 0.02
 
 
 def test_orthogonalise_of_nothing_is_nothing():
-    assert torch.equal(orthogonalise(torch.zeros(2, 4, 8), 5), torch.zeros(2, 4, 8))
+    assert torch.equal(orthogonalise(torch.zeros(2, 4, 8), JORDAN), torch.zeros(2, 4, 8))
 
 
 @pytest.mark.parametrize("shape", [(32, 32), (24, 64), (96, 32)])
@@ -154,7 +177,7 @@ def test_muon_takes_fused_matrices_apart():
     for parameter in model.parameters():
         parameter.grad = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
     qkv.grad[:16] *= 1000
-    expected = [orthogonalise(part[None], 5)[0] for part in qkv.grad.split((16, 8, 8))]
+    expected = [orthogonalise(part[None], JORDAN)[0] for part in qkv.grad.split((16, 8, 8))]
     optimiser.step()
     moved = (before - qkv.detach()) / 0.1
     torch.testing.assert_close(moved, torch.cat(expected), atol=1e-4, rtol=1e-3)
@@ -176,7 +199,7 @@ def test_rows_equal_adam_when_every_row_is_touched():
             torch.nn.init.constant_(self.table.weight, 0.3)
 
     ours, theirs = Table(True), Table(False)
-    rows = c.RowsConfig(learning_rate=0.01, beta1=0.8, beta2=0.97, epsilon=1e-6)
+    rows = c.RowAdamConfig(learning_rate=0.01, beta1=0.8, beta2=0.97, epsilon=1e-6)
     optimiser = build_optimiser(c.OptimConfig(tables=rows, clip_norm=0.0), ours)
     reference = torch.optim.Adam(theirs.parameters(), **ADAM)
     ids = torch.tensor([0, 1, 2, 3, 4, 4, 0])
@@ -189,6 +212,68 @@ def test_rows_equal_adam_when_every_row_is_touched():
         optimiser.zero_grad()
         reference.zero_grad()
     torch.testing.assert_close(ours.table.weight, theirs.table.weight, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("squares", ["weight", "row"])
+def test_rows_equal_adagrad(squares):
+    """torch's Adagrad on sparse gradients; with one column a row's mean square is the weight's own."""
+    width = 3 if squares == "weight" else 1
+
+    def build():
+        table = torch.nn.Embedding(5, width, sparse=True)
+        torch.nn.init.constant_(table.weight, 0.3)
+        return table
+
+    ours, theirs = build(), build()
+    rows = c.RowAdagradConfig(learning_rate=0.2, squares=squares)
+    optimiser = build_optimiser(c.OptimConfig(tables=rows, clip_norm=0.0), ours)
+    reference = torch.optim.Adagrad(theirs.parameters(), lr=0.2, eps=1e-10)
+    for step, ids in enumerate(([0, 1, 1], [1, 4, 1], [0, 0, 4])):
+        weight = torch.randn(3, width, generator=torch.Generator().manual_seed(step))
+        for model in (ours, theirs):
+            (model(torch.tensor(ids)) * weight).sum().backward()
+        optimiser.step()
+        reference.step()
+        optimiser.zero_grad()
+        reference.zero_grad()
+    torch.testing.assert_close(ours.weight, theirs.weight, atol=1e-6, rtol=1e-5)
+    assert (ours.weight[2:4] == 0.3).all() and (ours.weight[[0, 1, 4]] != 0.3).all()
+
+
+def test_one_sum_of_squares_a_row_is_their_mean():
+    table = torch.nn.Embedding(4, 2, sparse=True)
+    torch.nn.init.zeros_(table.weight)
+    optimiser = build_optimiser(c.OptimConfig(tables=c.RowAdagradConfig(learning_rate=0.5), clip_norm=0.0), table)
+    for _ in range(2):
+        (table(torch.tensor([2])) * torch.tensor([3.0, 1.0])).sum().backward()
+        optimiser.step()
+        optimiser.zero_grad()
+    # Mean square 5 a step: gradient / sqrt(5), then / sqrt(10).
+    factor = 0.5 * (1 / math.sqrt(5) + 1 / math.sqrt(10))
+    torch.testing.assert_close(table.weight[2].detach(), -factor * torch.tensor([3.0, 1.0]))
+    assert optimiser.tensors()["weight/square"].shape == (4, 1)
+
+
+def test_momentum_warms_up():
+    """Against the formula, Newton-Schulz and all; a schedule that starts a step late would differ."""
+
+    class One(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(4, 6))
+
+    model = One()
+    config = c.MuonConfig(learning_rate=0.1, momentum=0.9, momentum_start=0.5, momentum_warmup_steps=4, weight_decay=0)
+    optimiser = build_optimiser(c.OptimConfig(optimiser=config, clip_norm=0.0), model)
+    memory, expected = torch.zeros(4, 6), torch.zeros(4, 6)
+    for step, share in enumerate((0.5, 0.6, 0.7, 0.8, 0.9, 0.9)):
+        gradient = torch.randn(4, 6, generator=torch.Generator().manual_seed(step))
+        memory = share * memory + (1 - share) * gradient
+        direction = (1 - share) * gradient + share * memory
+        expected -= 0.1 * orthogonalise(direction[None], JORDAN)[0]
+        model.weight.grad = gradient
+        optimiser.step()
+        torch.testing.assert_close(model.weight.detach(), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_untouched_rows_stay_bit_by_bit():

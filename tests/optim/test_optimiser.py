@@ -17,9 +17,12 @@ from tests.optim.toys import SMALL, build_gpt, build_net, feed, train
 KINDS = [
     c.SGDConfig(), c.AdamConfig(), c.AdamWConfig(), c.AdafactorConfig(), c.RMSpropConfig(momentum=0.3),
     c.LionConfig(), c.MuonConfig(),
+    c.MuonConfig(momentum_warmup_steps=6, coefficients="polar_express", newton_schulz_dtype="bfloat16"),
 ]  # fmt: skip
-EVERYTHING = dict(ngram_orders=(2, 3), ngram_buckets=50, value_embeddings="all", tied_head=False, bias=True,
-                  norm="layer", positions="learned", n_kv_heads=1)  # fmt: skip
+EVERYTHING = dict(
+    ngram_orders=(2, 3), ngram_buckets=50, ngram_head_orders=(1, 3), ngram_head_buckets=40, value_embeddings="all",
+    tied_head=False, bias=True, norm="layer", positions="learned", n_kv_heads=1,
+)  # fmt: skip
 
 
 def test_every_parameter_is_in_one_group():
@@ -29,6 +32,7 @@ def test_every_parameter_is_in_one_group():
     assert sorted(names) == sorted(name for name, _ in model.named_parameters())
     assert set(found["tables"]) == {"ngrams.tables.2.weight", "ngrams.tables.3.weight"}
     assert set(found["head"]) == {"unembed.weight"}
+    assert set(found["head_tables"]) == {"to_logits.tables.1.weight", "to_logits.tables.3.weight"}
     assert {"embed.weight", "positions.weight"} <= set(found["embeddings"])
     assert "blocks.0.attention.values.table.weight" in found["embeddings"]
     assert {name for name in found["matrices"] if name.startswith("blocks.0")} == {
@@ -97,7 +101,10 @@ def test_resume_is_bitwise(kind):
         assert torch.equal(parameter, second.get_parameter(name)), name
 
 
-@pytest.mark.parametrize("kind", [c.AdamWConfig(), c.MuonConfig()], ids=lambda kind: kind.kind)
+STATES = ("blocks.0.attention.qkv.weight", "ngrams.tables.2", "to_logits.tables.1")
+
+
+@pytest.mark.parametrize("kind", [c.AdamWConfig(), c.MuonConfig(momentum_warmup_steps=9)], ids=lambda kind: kind.kind)
 def test_a_resume_that_forgets_one_tensor_is_seen(kind):
     """Negative control of the test above: each tensor of the state matters."""
     config = c.OptimConfig(optimiser=kind)
@@ -107,7 +114,7 @@ def test_a_resume_that_forgets_one_tensor_is_seen(kind):
     optimiser = train(config, model, range(4))
     state = optimiser.tensors()
     weights = {name: value.clone() for name, value in model.state_dict().items()}
-    for broken in [key for key in state if key.startswith(("blocks.0.attention.qkv.weight", "ngrams.tables.2"))]:
+    for broken in [key for key in state if key.startswith(STATES)]:
         second = build_gpt(**EVERYTHING)
         second.load_state_dict(weights)
         fresh = build_optimiser(config, second)
@@ -141,13 +148,14 @@ def test_loaded_state_is_a_copy():
 def test_rates_follow_peak_multiplier_and_factor():
     config = c.OptimConfig(
         optimiser=c.MuonConfig(learning_rate=0.02, rest=c.AdamWConfig(learning_rate=0.004)),
-        multipliers=c.RateMultipliers(head=0.5, tables=2.0),
-        tables=c.RowsConfig(learning_rate=0.1),
+        multipliers=c.RateMultipliers(head=0.5, tables=2.0, head_tables=3.0),
+        tables=c.RowAdamConfig(learning_rate=0.1),
     )
     optimiser = build_optimiser(config, build_gpt(**EVERYTHING))
     optimiser.set_learning_rate_factor(0.25)
     rates = optimiser.learning_rates()
     assert rates["matrices"] == pytest.approx(0.005) and rates["embeddings"] == pytest.approx(0.001)
+    assert rates["head_tables"] == pytest.approx(0.25 * 3 * 0.2)
     assert rates["head"] == pytest.approx(0.0005) and rates["tables"] == pytest.approx(0.05)
     optimiser.set_learning_rate_factor(0.0)
     assert set(optimiser.learning_rates().values()) == {0.0}
