@@ -195,3 +195,60 @@ def test_mistakes_are_answered_in_three_lines(here, capsys, arguments, words):
     said = capsys.readouterr().err
     assert code in (2, 3, 4) and words in said and "Traceback" not in said
     assert "error: " in said and "  try: " in said.splitlines()[-1]
+
+
+def test_finetune_learns_a_task_and_stands_beside_baselines(here, ask):
+    pytest.importorskip("sklearn")
+    rows = ["label,text"]
+    for number in range(90):
+        label, word = (("pet", "cat"), ("wild", "bird"))[number % 2]
+        rows.append(f"{label},The {word} likes house number {number}.")
+    (here / "labelled.csv").write_text("\n".join(rows) + "\n")
+    arguments = ("finetune", "runs/mine", "--task", "classification",
+                 "--finetune.task.train=labelled.csv", "--finetune.train.steps=40", "--finetune.train.eval_every_steps=20", "--finetune.train.batch_tokens=512",
+                 "--finetune.optim.optimiser.learning_rate=0.003")  # fmt: skip
+    code, found = ask(*arguments)
+    assert code == 0 and set(found["baselines"]) == {"majority", "tf_idf"}
+    assert found["scores"]["accuracy"]["low"] <= found["scores"]["accuracy"]["value"] and found["parent"] == "mine"
+    assert (here / "runs/mine-classification/finetune.json").exists()
+    assert ask(*arguments)[1] == found and "nothing to do" in ask.stderr
+
+
+def test_new_writes_a_recipe_that_runs(here, ask, monkeypatch):
+    from idiolect.stages import planning
+
+    monkeypatch.setattr(planning, "machine_profile", lambda device: {64: 2e10, 128: 5e10, 256: 8e10})
+    code, found = ask("new", "planned.toml", "--text", "text", "--budget", "20s")
+    assert code == 0 and found["predicted"]["seconds"] <= 20
+    written = (here / "planned.toml").read_text()
+    assert written.startswith("# Written by") and "[model]" in written and "unique tokens" in written
+    assert ask("show", "planned.toml")[0] == 0
+    assert ask("new", "planned.toml", "--text", "text")[0] == 2, "a recipe is never overwritten"
+
+
+def test_plan_and_doctor_of_a_recipe(here, ask):
+    code, found = ask("plan", "mine.toml")
+    assert code == 0 and found["parameters"]["total"] > 0 and found["seconds"] > 0
+    code, found = ask("doctor", "mine.toml", "--optim.optimiser.learning_rate=0.9")
+    assert code == 0 and any("learning_rate" in f["about"] for f in found["findings"])
+
+
+def test_two_processes_train_together(here, tmp_path):
+    """torchrun on a CPU: gloo, one run directory, the same steps as alone."""
+    import subprocess
+    import sys
+
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29517",
+               "-m", "idiolect", "train", "mine.toml", "--name", "together", "--quiet", "--train.steps=4"]  # fmt: skip
+    done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    record = json.loads((here / "runs/together/training.json").read_text())
+    assert record["outcome"]["step"] == 4 and record["outcome"]["tokens"] == 4 * 256
+
+
+def test_a_second_process_in_the_same_run_is_refused(here, capsys):
+    from idiolect.rundir import RunDir
+
+    with RunDir(here / "runs/mine").lock():
+        assert main(["train", "mine.toml"]) == 7
+    assert "in use by process" in capsys.readouterr().err
