@@ -204,8 +204,9 @@ def test_finetune_learns_a_task_and_stands_beside_baselines(here, ask):
         label, word = (("pet", "cat"), ("wild", "bird"))[number % 2]
         rows.append(f"{label},The {word} likes house number {number}.")
     (here / "labelled.csv").write_text("\n".join(rows) + "\n")
-    arguments = ("finetune", "runs/mine", "--task", "classification",
-                 "--finetune.task.train=labelled.csv", "--finetune.train.steps=40", "--finetune.train.eval_every_steps=20", "--finetune.train.batch_tokens=512",
+    task = {"task.train": "labelled.csv", "train.steps": 40, "train.eval_every_steps": 20, "train.batch_tokens": 512}
+    flags = [f"--finetune.{key}={value}" for key, value in task.items()]
+    arguments = ("finetune", "runs/mine", "--task", "classification", *flags,
                  "--finetune.optim.optimiser.learning_rate=0.003")  # fmt: skip
     code, found = ask(*arguments)
     assert code == 0 and set(found["baselines"]) == {"majority", "tf_idf"}
