@@ -25,8 +25,9 @@ def touched_rows(groups: list[dict]) -> Iterator[tuple[Tensor, Tensor, Tensor, f
 class RowAdam(Optimizer):
     """Adam with a moment per weight, one mean square a row, and a counter a row; gradients must be sparse.
 
-    One square a row instead of one a weight halves the state and loses nothing we could measure (docs/log.md): the
-    weights of a row see gradients of one size. `beta1 = 0` keeps no first moment at all.
+    One square a row instead of one a weight halves the state and loses nothing: after 300 steps on tiny-shakespeare
+    (4 x 128, two tables of 32,768 rows, one seed) 1.869 nats against 1.870 at a rate of 0.003, 1.839 against 1.839 at
+    0.01. `beta1 = 0` keeps no first moment at all and did better there: 1.842 and 1.820.
     """
 
     def __init__(self, groups: list[dict], beta1: float, beta2: float, epsilon: float):
