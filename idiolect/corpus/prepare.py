@@ -50,7 +50,8 @@ def prepare(config: CorpusConfig, out: Path, progress: Progress) -> dict:
     with ExitStack() as stack:
         writers = {s: stack.enter_context(closing(SplitWriter(out / f"{s}.parquet"))) for s in SPLITS}
         bar = stack.enter_context(progress.bar("preparing"))
-        _collect(config, found, names, writers, ledger, bar, progress)
+        rows = stack.enter_context(closing(_rows(config, found)))
+        _collect(rows, config, names, writers, ledger, bar, progress)
     check_result(config, ledger)
     ledger.write_dropped(out / "dropped.parquet")
     audit = ledger.audit()
@@ -72,8 +73,8 @@ def _check_pattern(config: CorpusConfig) -> None:
 
 
 def _collect(
+    rows: Iterator[tuple],
     config: CorpusConfig,
-    found: Found,
     names: list[str],
     writers: dict[str, SplitWriter],
     ledger: Ledger,
@@ -82,7 +83,7 @@ def _collect(
 ) -> None:
     """Every document into its split or among the dropped; every event into the books."""
     started, n_bytes = time.monotonic(), 0
-    for file, event, position, name, text, label, licence, split, digest, reason, changed in _rows(config, found):
+    for file, event, position, name, text, label, licence, split, digest, reason, changed in rows:
         if event:
             _note(json.loads(event), names[file], config, ledger, progress)
             continue
@@ -128,11 +129,12 @@ def _rows(config: CorpusConfig, found: Found) -> Iterator[tuple]:
     work = Work(config, found.default_split or "")
     frame = engine.documents_frame(packs, PACK_SCHEMA, work, RESULT, workers, flow)
     ended = False
-    for batch in engine.run(frame, flow):
-        columns = [batch.column(name).to_pylist() for name in ("file", "event", *FIELDS)]
-        for row in zip(*columns, strict=True):
-            ended = ended or '"end"' in row[1]
-            yield row
+    with closing(engine.run(frame, flow)) as batches:
+        for batch in batches:
+            columns = [batch.column(name).to_pylist() for name in ("file", "event", *FIELDS)]
+            for row in zip(*columns, strict=True):
+                ended = ended or '"end"' in row[1]
+                yield row
     # A stream that stops early must never pass for a short corpus.
     assert ended, "the engine stopped before the last pack"
 

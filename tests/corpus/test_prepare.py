@@ -182,6 +182,41 @@ def test_fingerprint_follows_content_and_settings_and_nothing_else(tmp_path, man
     assert fingerprint_of(config) != first
 
 
+REFUSED = """
+import sys
+from pathlib import Path
+from idiolect.corpus.config import CorpusConfig
+from idiolect.corpus import prepare as stage
+from idiolect.errors import IdiolectError
+from idiolect.progress import Progress
+stage.PARALLEL_BYTES = 0
+try:
+    config = CorpusConfig(text=(sys.argv[1],), workers=int(sys.argv[3]), on_unreadable="refuse")
+    stage.prepare(config, Path(sys.argv[2]), Progress.silent())
+except IdiolectError as error:
+    sys.exit(error.exit_code)
+"""
+
+
+def test_a_refusal_of_a_short_file_ends_the_process_properly(tmp_path):
+    (tmp_path / "t.jsonl").write_text("not JSON\n")
+    command = [sys.executable, "-c", REFUSED, str(tmp_path / "t.jsonl"), str(tmp_path), "1"]
+    for _ in range(4):
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+        assert (done.returncode, done.stderr) == (3, "")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_refusal_in_mid_stream_ends_the_process_properly(tmp_path, workers):
+    # A stream of Daft's left half read used to abort the interpreter as it ended: exit 134 in place of 3.
+    many = jsonl(tmp_path / "many.jsonl", [f"Document number {i}. " * 50 for i in range(5000)])
+    many.write_text(many.read_text().replace('{"text": "Document number 99.', "not JSON", 1))
+    command = [sys.executable, "-c", REFUSED, str(many), str(tmp_path), str(workers)]
+    for _ in range(2):
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+        assert (done.returncode, done.stderr) == (3, "")
+
+
 KILLED = """
 import sys
 from pathlib import Path
