@@ -35,7 +35,7 @@ def evaluated(job: Job, ready: Prepared, floors: FloorsOf, which: str = "best") 
             model, ready.split(split), recipe.model.context_length,
             bytes_per_token=ready.tokenizer.bytes_per_token, stride=recipe.evaluate.stride,
             batch_tokens=recipe.evaluate.batch_tokens, limit_tokens=recipe.evaluate.limit_tokens,
-            boundaries=recipe.data.boundaries, device=job.device, progress=job.progress,
+            boundaries=recipe.data.boundaries, device=job.device.for_scores(), progress=job.progress,
             against=floors.best_nats(split) if held_out else None,
         )  # fmt: skip
         if held_out:
