@@ -7,12 +7,12 @@ import threading
 import numpy as np
 import pytest
 import torch
-from token_rows import random_texts, split_of
 
 from idiolect.data.batch import Batch
 from idiolect.data.loader import Loader
 from idiolect.data.windows import Windows
 from idiolect.errors import DataError, RecipeError
+from tests.data.token_rows import random_texts, split_of
 
 
 @pytest.fixture

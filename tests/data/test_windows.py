@@ -5,10 +5,10 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from token_rows import END, random_texts, split_of
 
 from idiolect.data.windows import SequentialWindows, Windows
 from idiolect.errors import DataError
+from tests.data.token_rows import END, random_texts, split_of
 
 T = 7
 

@@ -78,7 +78,7 @@ def test_reading_a_recipe_loads_nothing_heavy(module):
 
 def test_importing_every_module_is_silent():
     modules = [module_name(p).removesuffix(".__init__") for p in FILES if p.name != "__main__.py"]
-    code = "import importlib\nfor m in %r: importlib.import_module(m)" % modules
+    code = f"import importlib\nfor m in {modules!r}: importlib.import_module(m)"
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizer_samples import LOSSLESS, LOSSY, TEXTS, WILD, made, name
 from tokenizers import Tokenizer as LibraryTokenizer
 
 from idiolect.tokenizer import engines
 from idiolect.tokenizer.words import gpt2_pre_tokenizer, word_cutter
+from tests.tokenizer.tokenizer_samples import LOSSLESS, LOSSY, TEXTS, WILD, made, name
 
 ALL = LOSSLESS + LOSSY
 _CHARACTERS = st.one_of(st.sampled_from(" \n\t'sdltm019aZ_-<|>\x1c\x85\u3000\u00e9"), st.characters(codec="utf-8"))

@@ -1,9 +1,9 @@
 """The tokenizer's figures, against counting by hand."""
 
 import pytest
-from tokenizer_samples import LOSSLESS, LOSSY, made
 
 from idiolect.tokenizer.inspect import inspect
+from tests.tokenizer.tokenizer_samples import LOSSLESS, LOSSY, made
 
 
 def test_figures_of_bytes_are_known():

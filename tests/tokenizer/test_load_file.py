@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from tokenizer_samples import LOSSLESS, TEXTS, WILD, made, plain_ids_only
 from tokenizers import Tokenizer as LibraryTokenizer
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
@@ -13,6 +12,7 @@ from idiolect.tokenizer import engines
 from idiolect.tokenizer.build import build
 from idiolect.tokenizer.config import TokenizerConfig
 from idiolect.tokenizer.encode import Tokenizer
+from tests.tokenizer.tokenizer_samples import LOSSLESS, TEXTS, WILD, made, plain_ids_only
 
 
 def gpt2_like(path, specials=("<|endoftext|>",)):

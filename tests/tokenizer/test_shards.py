@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tokenizer_samples import LOSSLESS, TEXTS, WILD, made
 
 from idiolect.errors import DataError
 from idiolect.tokenizer import shard_writer, shards
 from idiolect.tokenizer.build import build
 from idiolect.tokenizer.config import TokenizerConfig
 from idiolect.tokenizer.shard_file import HEADER, HEADER_BYTES, Header
+from tests.tokenizer.tokenizer_samples import LOSSLESS, TEXTS, WILD, made
 
 DOCUMENTS = [*WILD, *TEXTS[:9]]
 BPE = LOSSLESS[1]

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizer_samples import LOSSLESS, LOSSY, TEXTS, WILD, made, name, plain_ids_only
 
 from idiolect.errors import DataError, RecipeError
 from idiolect.tokenizer.build import build
 from idiolect.tokenizer.config import TokenizerConfig
 from idiolect.tokenizer.encode import Tokenizer
+from tests.tokenizer.tokenizer_samples import LOSSLESS, LOSSY, TEXTS, WILD, made, name, plain_ids_only
 
 
 @pytest.mark.parametrize("options", LOSSLESS, ids=name)
@@ -98,7 +98,7 @@ import sys
 from idiolect.tokenizer.build import build
 from idiolect.tokenizer.config import TokenizerConfig
 text = open(sys.argv[1], encoding="utf-8").read().split("\\n\\n")
-from tokenizer_samples import TEXTS
+from tests.tokenizer.tokenizer_samples import TEXTS
 print("tied", build(TokenizerConfig(kind="wordpiece", vocabulary_size=120), TEXTS).hash)
 for kind in ("bpe", "unigram", "wordpiece", "word", "character", "byte"):
     print(kind, build(TokenizerConfig(kind=kind, vocabulary_size=700), text).hash)
