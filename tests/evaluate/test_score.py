@@ -37,8 +37,19 @@ def nats_by_hand(split, logits_VV):
 
 
 def gpt(seed=0, **changes):
-    config = GPTConfig(**({"context_length": 16, "n_layers": 2, "d_model": 32, "n_heads": 2, "dropout": 0.1,
-                           "zero_init_projections": False} | changes))
+    config = GPTConfig(
+        **(
+            {
+                "context_length": 16,
+                "n_layers": 2,
+                "d_model": 32,
+                "n_heads": 2,
+                "dropout": 0.1,
+                "zero_init_projections": False,
+            }
+            | changes
+        )
+    )
     return build_model(config, V, seed)
 
 

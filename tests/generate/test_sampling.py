@@ -51,8 +51,15 @@ def test_the_repetition_penalty_is_that_of_transformers(reference, penalty):
 def test_the_order_is_that_of_transformers(reference):
     transformers = pytest.importorskip("transformers")
     asked = transformers.GenerationConfig(
-        do_sample=True, repetition_penalty=1.2, suppress_tokens=[3], temperature=0.7, top_k=50, top_p=0.9, min_p=0.05,
-        pad_token_id=0, eos_token_id=1,
+        do_sample=True,
+        repetition_penalty=1.2,
+        suppress_tokens=[3],
+        temperature=0.7,
+        top_k=50,
+        top_p=0.9,
+        min_p=0.05,
+        pad_token_id=0,
+        eos_token_id=1,
     )
     model = transformers.GPT2LMHeadModel(transformers.GPT2Config(vocab_size=8, n_embd=4, n_layer=1, n_head=1))
     processors = model._get_logits_processor(asked, input_ids_seq_length=1, device="cpu")

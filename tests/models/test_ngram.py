@@ -174,8 +174,14 @@ def test_tiny_shakespeare_characters_reproduce_the_published_figures():
 @pytest.mark.slow
 @pytest.mark.skipif(not WIKITEXT.exists(), reason="the shared data is not here")
 def test_wikitext_2_words_reproduce_the_published_perplexities():
-    words = {name: [word for line in (WIKITEXT / f"{name}.txt").read_text(encoding="utf-8").split("\n")[:-1]
-                    for word in [*line.split(), "<eos>"]] for name in ("train", "valid")}
+    words = {
+        name: [
+            word
+            for line in (WIKITEXT / f"{name}.txt").read_text(encoding="utf-8").split("\n")[:-1]
+            for word in [*line.split(), "<eos>"]
+        ]
+        for name in ("train", "valid")
+    }
     vocabulary = {word: i for i, word in enumerate(dict.fromkeys(words["train"]))}
     train, held_out = (np.array([vocabulary[word] for word in words[name]]) for name in ("train", "valid"))
     nats = KneserNey.fit(train, len(vocabulary), 5).nats_of_orders(held_out, (1, 2, 3, 5))

@@ -86,8 +86,17 @@ def test_held_out_by_hash_of_the_text():
 
 def test_documents_are_labelled_by_their_library(tmp_path):
     for split, count in (("train", 6), ("validation", 4), ("test", 2)):
-        rows = [{"id": str(i), "text": f"text {i}", "source": ("numpy/linalg", "torch/nn")[i % 2], "licence": "BSD",
-                 "language": "en", "label": ""} for i in range(count)]
+        rows = [
+            {
+                "id": str(i),
+                "text": f"text {i}",
+                "source": ("numpy/linalg", "torch/nn")[i % 2],
+                "licence": "BSD",
+                "language": "en",
+                "label": "",
+            }
+            for i in range(count)
+        ]
         pq.write_table(pa.Table.from_pylist(rows, SCHEMA), tmp_path / f"{split}.parquet")
     splits = read_splits(ClassificationConfig(), tmp_path)
     assert splits.names == ("numpy", "torch") and len(splits.train) == 6 and len(splits.test) == 2
@@ -138,7 +147,8 @@ def test_real_files_have_their_published_counts():
     for name, count in odd.items():
         splits = read_splits(ClassificationConfig(train=[str(SHARED / name)]))
         assert splits.report["read"][name] == count
-        assert sum(splits.report["examples"][s] for s in ("train", "validation")) + sum(
-            splits.report["left_out"].values()
-        ) == count
+        assert (
+            sum(splits.report["examples"][s] for s in ("train", "validation")) + sum(splits.report["left_out"].values())
+            == count
+        )
     assert Counter(splits.report["labels"]["train"])["0"] > 5000
