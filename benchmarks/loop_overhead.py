@@ -43,7 +43,8 @@ def by_loop(shards, folder: Path) -> float:
     ours = OurLoop(shards, 68, 4, 128, 4, 64, 12)
     training = Training(
         model=ours.model, optimiser=ours.optimiser, schedule=lambda step, total: 1.0, source=Windows(shards, 64),
-        loss_of=lm_loss, config=TrainConfig(steps=STEPS), batch_samples=12, metrics=MetricsLog(folder / "metrics.jsonl"),
+        loss_of=lm_loss, config=TrainConfig(steps=STEPS), batch_samples=12,
+        metrics=MetricsLog(folder / "metrics.jsonl"),
         progress=Progress.silent(), device=ours.device, prefetch=0,
     )  # fmt: skip
     start = time.thread_time()

@@ -1,7 +1,7 @@
 """The command line: parse, call one function of `journey.py`, print.
 
 Nothing heavy is imported before a verb runs, so that `idiolect --help` answers at once. Every setting of a recipe is
-a flag, `--section.key=value`; the few flags of a verb's own are in `VERBS`.
+a flag, `--section.key=value`; the few flags of a verb's own are in `verbs.py`.
 """
 
 import argparse
@@ -11,178 +11,12 @@ import os
 import sys
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from idiolect import __version__
 from idiolect.errors import IdiolectError, RecipeError, ResourceError, Stopped
 from idiolect.request import Request
-
-TARGET = "a recipe (a .toml file, or the name of a built-in one), or the folder of a run"
-
-
-@dataclass(frozen=True)
-class Option:
-    """A flag of one verb's own."""
-
-    flag: str
-    help: str
-    metavar: str | None = None
-    repeat: bool = False
-    switch: bool = False
-    default: str | None = None
-
-
-@dataclass(frozen=True)
-class Verb:
-    """One verb: what it does in a line, what a user should know, and commands to copy."""
-
-    summary: str
-    about: str
-    examples: tuple[tuple[str, str], ...]
-    options: tuple[Option, ...] = ()
-    target: str | None = TARGET
-    aliases: dict[str, str] = field(default_factory=dict)
-
-
-TEXT = Option("--text", "a file, folder or glob of text; may be given several times", "PATH", repeat=True)
-BUDGET = Option("--budget", "what it may cost: 10m, 2h, 50usd or 1e18flops", "BUDGET")
-PROMPT = Option("--prompt", "the text to go on from; may be given several times", "TEXT", repeat=True)
-ONLINE = Option("--checkpoint", "which weights: best (default), last, or a step", "WHICH", default="best")
-
-VERBS: dict[str, Verb] = {
-    "new": Verb(
-        "write a short recipe for your own text",
-        "Looks at your text, measures this machine, and chooses a model, a number of steps and a learning rate that "
-        "fit the budget. The recipe it writes is short and commented: every line may be changed.",
-        (
-            ("idiolect new mine.toml --text ./my-folder --budget 10m", "ten minutes on this machine"),
-            ("idiolect new mine.toml --text 'books/*.txt' --text notes.md --budget 2h", "several sources"),
-        ),
-        (TEXT, BUDGET),
-        target="the recipe to write, such as mine.toml",
-    ),
-    "run": Verb(
-        "the whole journey of a recipe: prepare, train, evaluate, generate, report",
-        "Each stage is named by a fingerprint of its inputs. What stands is not made again: run it twice and the "
-        "second time does nothing; change a value and just the stages that depend on it run.",
-        (
-            ("idiolect run mine.toml", "everything"),
-            ("idiolect run mine.toml --train.steps=500 --name short", "a variation beside it"),
-            ("idiolect run shakespeare-fast --corpus.text=input.txt", "a built-in recipe on your file"),
-        ),
-    ),
-    "demo": Verb(
-        "the whole journey on the built-in corpus: five minutes, no network",
-        "Trains a small model on the documentation of Python and of the libraries installed beside us, then shows "
-        "samples, scores beside the floors, and how to talk to it.",
-        (("idiolect demo", "about five minutes on two cores"), ("idiolect chat runs/demo", "afterwards")),
-        target=None,
-    ),
-    "prepare": Verb(
-        "collect, clean and split the text; train the tokenizer; write token shards",
-        "Every dropped document is counted by reason, and samples of each reason are kept for the report.",
-        (
-            ("idiolect prepare mine.toml", "prepare what the recipe names"),
-            ("idiolect prepare mine.toml --corpus.min_characters=200 --json", "stricter; one line of JSON at the end"),
-        ),
-    ),
-    "train": Verb(
-        "train the model (and prepare its data first, if that has not been done)",
-        "Shows tokens/s, loss in bits per byte, learning rate, gradient norm, time left, memory and MFU. Press ctrl-C "
-        "once to save and stop; the same command goes on from there, to the same weights bit for bit on a CPU.",
-        (
-            ("idiolect train mine.toml", "train, or go on training"),
-            ("idiolect train mine.toml --optim.learning_rate=3e-4 --name slower", "a variation beside it"),
-        ),
-    ),
-    "evaluate": Verb(
-        "score a trained model beside its floors",
-        "Bits per byte, perplexity and accuracy with 95 % intervals on validation and test, beside what uniform, "
-        "unigram and n-gram models reach on the same text.",
-        (("idiolect evaluate runs/mine", "all splits"), ("idiolect evaluate runs/mine --checkpoint last --json", "")),
-        (ONLINE,),
-    ),
-    "finetune": Verb(
-        "fit a trained model to a task: classification",
-        "Starts from a run's weights, trains a head and the model with the same loop, and compares with the majority "
-        "and TF-IDF baselines on held-out examples.",
-        (
-            ("idiolect finetune runs/demo --task classification", "which library does this passage document?"),
-            ("idiolect finetune runs/mine --finetune.task.train=reviews.csv --finetune.task.label_column=stars", ""),
-        ),
-        (ONLINE, Option("--task", "classification", "TASK", default="classification")),
-    ),
-    "tune": Verb(
-        "search over settings: grid or random",
-        "Trains the recipe once per trial and keeps the best as best.toml. A killed search goes on without repeating "
-        "finished trials.",
-        (
-            ("idiolect tune mine.toml --tune.trials=12", "with the space in the recipe's [tune] section"),
-            ("idiolect tune mine.toml --space optim.learning_rate=1e-4..1e-2 --space model.n_layers=2,4,6", ""),
-        ),
-        (
-            Option(
-                "--space", "a setting and its values: key=1,2,3 or key=low..high; repeatable", "KEY=VALUES", repeat=True
-            ),
-        ),
-    ),
-    "plan": Verb(
-        "what it will take, before it is spent: parameters, FLOPs, memory, time, money",
-        "Counts the model, measures this machine for a few seconds, and prints the arithmetic. With --text and "
-        "--budget it chooses the model.",
-        (("idiolect plan mine.toml", "the recipe as it is"), ("idiolect plan --text ./my-folder --budget 2h", "")),
-        (TEXT, BUDGET),
-    ),
-    "doctor": Verb(
-        "look for settings that make no sense together",
-        "Checks the recipe against the text, the machine and the disk, and says what to type.",
-        (("idiolect doctor mine.toml", ""),),
-    ),
-    "generate": Verb(
-        "let a trained model write",
-        "Continues each prompt; text goes to standard output as it is written.",
-        (
-            ('idiolect generate runs/mine --prompt "Once upon a time"', ""),
-            ("idiolect generate runs/mine --generate.samples=3 --generate.temperature=0.7 --generate.seed=1", ""),
-        ),
-        (PROMPT, ONLINE),
-    ),
-    "chat": Verb(
-        "talk with a trained model in the terminal",
-        "The model continues what you type (completion style). /help lists what else you can type.",
-        (("idiolect chat runs/mine", ""),),
-        (ONLINE,),
-    ),
-    "export": Verb(
-        "write the model in the Hugging Face format, checked",
-        "GPT-2 and Llama settings can be exported. The folder is loaded by stock transformers and its logits are "
-        "compared with ours before the export counts as done.",
-        (("idiolect export runs/mine --out my-model", ""),),
-        (ONLINE,),
-    ),
-    "report": Verb(
-        "write the run's report: one HTML file",
-        "The file needs no network and no server: mail it, keep it, print it.",
-        (("idiolect report runs/mine", ""),),
-    ),
-    "show": Verb(
-        "every setting with its origin; the corpus; the tokenizer",
-        "Prints where each value comes from: a default, a line of a recipe, or a flag.",
-        (
-            ("idiolect show mine.toml", "all settings"),
-            ("idiolect show mine.toml --what tokenizer", "bytes per token, longest and unseen tokens"),
-            ("idiolect show runs/mine --what corpus", "documents, drops and their samples"),
-            ("idiolect show --what schema > idiolect.schema.json", "a JSON Schema for your editor"),
-        ),
-        (Option("--what", "settings, corpus, tokenizer, or schema", "WHAT", default="settings"),),
-    ),
-    "verify": Verb(
-        "check every byte of a run: corpus, tokenizer, shards, checkpoints",
-        "Compares each file with the SHA-256 in its manifest and names what has changed.",
-        (("idiolect verify runs/mine", ""),),
-    ),
-}
+from idiolect.verbs import VERBS
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -2,7 +2,7 @@
 
 In one sentence: defaults < base recipe < recipe < flags. A recipe names at most one parent (`base = "other.toml"`,
 relative to itself). Naming another `kind` drops the parent's table, whose settings belong to the other kind.
-Start at `load`; `_explain` turns a validation failure into our one-line error.
+Start at `load`; `explain` turns a validation failure into our one-line error.
 """
 
 import difflib
@@ -15,7 +15,8 @@ from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 
 from pydantic import ValidationError
 
-from idiolect.config import Config, allows_none, is_table_list, kind_of, member_configs, walk_fields
+from idiolect.config import Config, allows_none, is_table_list, kind_of, member_configs
+from idiolect.config_errors import bad_choice, explain, locate, short, unknown_key, where
 from idiolect.errors import RecipeError
 
 C = TypeVar("C", bound=Config)
@@ -57,9 +58,9 @@ def load(cls: type[C], path: Path | None = None, flags: Sequence[str] = (), *, v
     try:
         return Loaded(cls.model_validate(_none_words(cls, tree)), origins)
     except ValidationError as failure:
-        raise _explain(cls, failure, tree, origins) from None
+        raise explain(cls, failure, tree, origins) from None
     except RecipeError as failure:
-        raise _locate(failure, origins) from None
+        raise locate(failure, origins) from None
 
 
 def _read_chain(cls: type[Config], path: Path) -> tuple[dict, dict[str, str]]:
@@ -166,7 +167,7 @@ def _apply_flag(cls: type[Config], tree: dict, origins: dict[str, str], flag: st
     parts = key.split(".")
     annotation = _annotation_at(cls, tree, parts)
     if annotation is None:
-        raise _unknown(cls, key, f"--{key}")
+        raise unknown_key(cls, key, f"--{key}")
     node = tree
     for depth, part in enumerate(parts[:-1]):
         node = node.setdefault(part, {})
@@ -252,14 +253,14 @@ def _check_keys(cls: type[Config], tree: dict, prefix: str, origins: dict[str, s
     for name, value in tree.items():
         info = cls.model_fields.get(name)
         if info is None:
-            raise _unknown(cls, prefix + str(name), origins.get(prefix + str(name), ""), prefix)
+            raise unknown_key(cls, prefix + str(name), origins.get(prefix + str(name), ""), prefix)
         members = member_configs(info.annotation)
         entries = value if is_table_list(info.annotation) and isinstance(value, list) else [value]
         for entry in entries:
             if members and isinstance(entry, dict):
                 kinds = [kind_of(m) for m in members]
                 if len(members) > 1 and entry.get("kind") not in kinds:
-                    raise _bad_choice(f"{prefix}{name}.kind", entry.get("kind"), kinds, origins)
+                    raise bad_choice(f"{prefix}{name}.kind", entry.get("kind"), kinds, origins)
                 member = next((m for m in members if kind_of(m) == entry.get("kind")), members[0])
                 _check_keys(member, entry, f"{prefix}{name}.", origins)
 
@@ -274,109 +275,7 @@ def _check_sizes(value: Any, key: str, origins: dict[str, str]) -> None:
             _check_sizes(item, key, origins)
     elif isinstance(value, int) and abs(value) > MAX_INTEGER:
         raise RecipeError(
-            f"{key} = {_short(value)} can't be used{_where(key, origins)}",
+            f"{key} = {short(value)} can't be used{where(key, origins)}",
             why=f"whole numbers go up to {MAX_INTEGER:,}",
             fix=f"{key} = a smaller number",
         )
-
-
-def _unknown(cls: type[Config], key: str, origin: str, prefix: str = "") -> RecipeError:
-    everything = [dotted for dotted, _ in walk_fields(cls, prefix)]
-    sections = {dotted.rpartition(".")[0] for dotted in everything} - {""}
-    last = key.rpartition(".")[2]
-    near = difflib.get_close_matches(key, everything + sorted(sections), 1, 0.75)
-    near = near or [k for k in everything if k.rpartition(".")[2] == last][:1]
-    near = near or difflib.get_close_matches(last, [k.rpartition(".")[2] for k in everything], 1, 0.6)
-    near = [next((k for k in everything if k == n or k.endswith("." + n)), n) for n in near]
-    where = f" ({origin})" if origin else ""
-    here = ", ".join(prefix + name for name in list(cls.model_fields)[:12])
-    return RecipeError(
-        f"there is no setting {key}{where}" + (f"; did you mean {near[0]}?" if near else ""),
-        why="settings are checked so that a typing error never passes for a default",
-        fix=near[0] if near else f"{here} (idiolect show lists every setting)",
-    )
-
-
-def _bad_choice(key: str, given: Any, choices: list, origins: dict[str, str]) -> RecipeError:
-    words = [str(c) for c in choices if c is not None]
-    near = difflib.get_close_matches(str(given), words, 1, 0.5)
-    return RecipeError(
-        f"{key} = {_short(given)} is not one of its kinds{_where(key, origins)}",
-        why="it can be " + ", ".join(words),
-        fix=f'{key} = "{(near or words)[0]}"',
-    )
-
-
-def _where(key: str, origins: dict[str, str]) -> str:
-    while key:
-        if key in origins:
-            return f" ({origins[key]})"
-        key = key.rpartition(".")[0]
-    return ""
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"
-
-
-def _explain(cls: type[Config], failure: ValidationError, tree: dict, origins: dict[str, str]) -> RecipeError:
-    """Our error for pydantic's first complaint."""
-    problem = failure.errors(include_url=False)[0]
-    key, info = _key_of(cls, problem["loc"])
-    given = problem.get("input")
-    message = problem["msg"][0].lower() + problem["msg"][1:]
-    what = f"{key} = {_short(given)} can't be used{_where(key, origins)}"
-    fix = ""
-    if problem["type"] == "missing":
-        what, fix = f"{key} is missing{_where(key, origins)}", f"{key} = …"
-    elif problem["type"] == "literal_error":
-        choices = [c for c in _literals(info.annotation)] if info else []
-        near = difflib.get_close_matches(str(given), [str(c) for c in choices], 1, 0.5)
-        fix = f"{key} = {(near or choices or ['…'])[0]!r}".replace("'", '"')
-    elif problem["type"] == "int_type" and isinstance(given, float) and given.is_integer():
-        fix = f"{key} = {int(given)}"
-    elif (
-        info is not None
-        and info.default is not None
-        and not info.is_required()
-        and not isinstance(info.default, Config)
-    ):
-        fix = f"{key} = {_toml(info.default)} (the default)"
-    about = f"; it is: {info.description}" if info is not None and info.description else ""
-    return RecipeError(what, why=message + about, fix=fix)
-
-
-def _toml(value: Any) -> str:
-    text = {True: "true", False: "false"}.get(value) if isinstance(value, bool) else None
-    return text or (f'"{value}"' if isinstance(value, str) else repr(value).replace("(", "[").replace(")", "]"))
-
-
-def _literals(annotation: Any) -> list:
-    if get_origin(annotation) is Literal:
-        return list(get_args(annotation))
-    return [choice for part in get_args(annotation) for choice in _literals(part)]
-
-
-def _key_of(cls: type[Config], location: tuple) -> tuple[str, Any]:
-    """The dotted key of pydantic's location, whose union tags are no keys of ours."""
-    classes, parts, info = [cls], [], None
-    for step in location:
-        owner = next((c for c in classes if isinstance(step, str) and step in c.model_fields), None)
-        if owner is None:
-            # A union's tag picks among its classes; a list's index is dropped: the list is the setting.
-            classes = [c for c in classes if kind_of(c) == step] or classes
-            continue
-        info = owner.model_fields[step]
-        parts.append(str(step))
-        classes = member_configs(info.annotation)
-    return ".".join(parts), info
-
-
-def _locate(failure: RecipeError, origins: dict[str, str]) -> RecipeError:
-    """Add the file and line, or the flag, of the first key that a component's own check names."""
-    for word in re.findall(r"[a-z_]+(?:\.[a-z_]+)+", failure.what):
-        where = _where(word, origins)
-        if where and where not in failure.what:
-            return type(failure)(failure.what + where, why=failure.why, fix=failure.fix)
-    return failure

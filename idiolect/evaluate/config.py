@@ -35,8 +35,10 @@ class EvaluateConfig(Config):
 
     splits: Items[Literal["train", "validation", "test"]] = field(("validation", "test"), "splits that are scored")
     stride: int = field(
-        0, "new tokens a window scores, the rest being context; 0 = context_length: fastest, no overlap, figures a "
-        "little too high. Half the context_length costs twice the time", ge=0
+        0,
+        "new tokens a window scores, the rest being context; 0 = context_length: fastest, no overlap, figures a "
+        "little too high. Half the context_length costs twice the time",
+        ge=0,
     )
     batch_tokens: int = field(16_384, "tokens read at once; changes speed and memory, never a score", gt=0)
     limit_tokens: int = field(0, "tokens scored of each split, in evenly spaced windows; 0 = all", ge=0)

@@ -51,9 +51,11 @@ class Floors:
         """
         n_tokens = count_ids(held_out)
         if not n_tokens or n_bytes <= 0:
-            raise DataError("there is no held-out text to measure the floors on",
-                            why=f"it has {n_tokens} tokens and {n_bytes} bytes",
-                            fix="give the validation and test splits a share of the documents")
+            raise DataError(
+                "there is no held-out text to measure the floors on",
+                why=f"it has {n_tokens} tokens and {n_bytes} bytes",
+                fix="give the validation and test splits a share of the documents",
+            )
         return summarise(self.nats(held_out), n_bytes, self)
 
 
@@ -73,16 +75,26 @@ def summarise(nats: dict[str, np.ndarray], n_bytes: int, floors: Floors) -> dict
     best = min(means, key=means.get)
     whole = floors.n_counted == floors.n_train_tokens
     found = {
-        name: {"label": labels[name], "nats": mean, "bits_per_byte": mean * n_tokens / math.log(2) / n_bytes,
-               "best": name == best}
+        name: {
+            "label": labels[name],
+            "nats": mean,
+            "bits_per_byte": mean * n_tokens / math.log(2) / n_bytes,
+            "best": name == best,
+        }
         for name, mean in means.items()
     }
     counted = f"all {floors.n_counted:,}" if whole else f"{floors.n_counted:,} of {floors.n_train_tokens:,}"
-    return found | {"about": {
-        "best": best, "vocabulary": floors.vocabulary_size, "held_out_tokens": n_tokens, "held_out_bytes": int(n_bytes),
-        "train_tokens": floors.n_train_tokens, "train_tokens_counted": floors.n_counted,
-        "note": f"n-grams counted on {counted} training tokens",
-    }}
+    return found | {
+        "about": {
+            "best": best,
+            "vocabulary": floors.vocabulary_size,
+            "held_out_tokens": n_tokens,
+            "held_out_bytes": int(n_bytes),
+            "train_tokens": floors.n_train_tokens,
+            "train_tokens_counted": floors.n_counted,
+            "note": f"n-grams counted on {counted} training tokens",
+        }
+    }
 
 
 def count_ids(source) -> int:

@@ -35,8 +35,12 @@ def per_class(table_CC) -> dict[str, np.ndarray]:
     def share(part, whole):
         return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
-    return {"precision": share(right, answered), "recall": share(right, asked),
-            "f1": share(2 * right, asked + answered), "n": asked}
+    return {
+        "precision": share(right, answered),
+        "recall": share(right, asked),
+        "f1": share(2 * right, asked + answered),
+        "n": asked,
+    }
 
 
 def macro_f1(table_CC) -> np.ndarray:
@@ -53,8 +57,14 @@ def classification_scores(labels_N, predictions_N, names, *, seed: int = 0) -> d
     return {
         "accuracy": wilson(int(np.trace(table_CC)), int(table_CC.sum())),
         "macro_f1": bootstrap_cells(table_CC, macro_f1, seed=seed),
-        "classes": [{"name": str(name), **{key: float(figures[key][i]) for key in ("precision", "recall", "f1")},
-                     "n": int(figures["n"][i])} for i, name in enumerate(names)],
+        "classes": [
+            {
+                "name": str(name),
+                **{key: float(figures[key][i]) for key in ("precision", "recall", "f1")},
+                "n": int(figures["n"][i]),
+            }
+            for i, name in enumerate(names)
+        ],
         "confusion": table_CC.tolist(),
     }
 
@@ -72,7 +82,8 @@ def paired_differences(labels_N, ours_N, theirs_N, n_classes: int, *, seed: int 
         return (drawn_RU @ onto).reshape(-1, n_classes, n_classes)
 
     return {
-        name: bootstrap_cells(counts, lambda drawn, metric=metric: metric(table(drawn, ours))
-                              - metric(table(drawn, theirs)), seed=seed)
+        name: bootstrap_cells(
+            counts, lambda drawn, metric=metric: metric(table(drawn, ours)) - metric(table(drawn, theirs)), seed=seed
+        )
         for name, metric in (("accuracy", accuracy), ("macro_f1", macro_f1))
     }

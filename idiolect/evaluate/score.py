@@ -101,29 +101,40 @@ def token_scores(
     position_N, nats_N = np.concatenate(position), np.concatenate(nats)
     if not np.isfinite(nats_N).all():
         bad = position_N[~np.isfinite(nats_N)]
-        raise NumericsError(f"{len(bad):,} of {len(nats_N):,} tokens have no finite loss, the first at {bad[0]:,}",
-                            why="the weights hold NaN or infinity, or the logits overflowed",
-                            fix="use an earlier checkpoint, or lower the learning rate")
+        raise NumericsError(
+            f"{len(bad):,} of {len(nats_N):,} tokens have no finite loss, the first at {bad[0]:,}",
+            why="the weights hold NaN or infinity, or the logits overflowed",
+            fix="use an earlier checkpoint, or lower the learning rate",
+        )
     return TokenScores(position_N, nats_N, np.concatenate(right), model.vocabulary_size)
 
 
 def check_request(model, shards, context_length: int, stride: int) -> None:
     """Raise RecipeError unless this model can be scored with these windows, DataError when there is nothing to."""
     if not shards.n_tokens:
-        raise DataError("the split has no tokens to score", why="no document fell into it",
-                        fix="give it a larger share of the documents, or add text")
+        raise DataError(
+            "the split has no tokens to score",
+            why="no document fell into it",
+            fix="give it a larger share of the documents, or add text",
+        )
     if model.reads != "left":
-        raise RecipeError(f'a model that reads "{model.reads}" has no next-token score',
-                          why="each token's loss must not see the token itself",
-                          fix="score it on its own task: --task ...")
+        raise RecipeError(
+            f'a model that reads "{model.reads}" has no next-token score',
+            why="each token's loss must not see the token itself",
+            fix="score it on its own task: --task ...",
+        )
     if not 1 <= context_length <= model.context_length:
-        raise RecipeError(f"windows of {context_length} tokens do not fit this model",
-                          why=f"it reads at most {model.context_length} positions",
-                          fix=f"--model.context_length={model.context_length}")
+        raise RecipeError(
+            f"windows of {context_length} tokens do not fit this model",
+            why=f"it reads at most {model.context_length} positions",
+            fix=f"--model.context_length={model.context_length}",
+        )
     if not 0 <= stride <= context_length:
-        raise RecipeError(f"evaluate.stride = {stride} is not between 0 and the context_length, {context_length}",
-                          why="a window cannot score more new tokens than it reads",
-                          fix=f"--evaluate.stride={context_length // 2}, or 0 for no overlap")
+        raise RecipeError(
+            f"evaluate.stride = {stride} is not between 0 and the context_length, {context_length}",
+            why="a window cannot score more new tokens than it reads",
+            fix=f"--evaluate.stride={context_length // 2}, or 0 for no overlap",
+        )
 
 
 def samples_of(windows: SequentialWindows, limit_tokens: int) -> np.ndarray:
@@ -197,8 +208,15 @@ def summarise(scores: TokenScores, shards, context_length: int, bytes_per_token=
             name: beside(name, total(scores.nats_N - floor_N[scores.position_N]) / np.log(2), bytes_C, n)
             for name, floor_N in against.items()
         }
-    return result | {"about": {"method": method, "clusters": n_clusters, "tokens": n, "bytes": round(bytes_N.sum()),
-                               "complete": n == shards.n_tokens}}
+    return result | {
+        "about": {
+            "method": method,
+            "clusters": n_clusters,
+            "tokens": n,
+            "bytes": round(bytes_N.sum()),
+            "complete": n == shards.n_tokens,
+        }
+    }
 
 
 def beside(name: str, difference_C, bytes_C, n: int) -> dict:

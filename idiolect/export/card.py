@@ -76,9 +76,7 @@ def _data(sources: list[dict]) -> str:
 def _scores(scores: dict[str, Any]) -> str:
     if not scores:
         return "None were measured."
-    rows = [
-        [_cell(name), _number(s.get("value")), _interval(s), _number(s.get("n"))] for name, s in scores.items()
-    ]
+    rows = [[_cell(name), _number(s.get("value")), _interval(s), _number(s.get("n"))] for name, s in scores.items()]
     return _table(["score", "value", "95 % interval", "n"], rows)
 
 

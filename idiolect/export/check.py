@@ -29,7 +29,7 @@ WILD_TEXTS = (
     "👩‍👩‍👧‍👦 👍🏽 🇫🇷🏴󠁧󠁢󠁥󠁮󠁧󠁿 ☕️ 𝒳 𐍈 🀄 \U000e0001",
     "zero\u200bwidth\u200djoiner\ufeffmark\u00a0nbsp\u3000ideographic\u00adsoft \x00\x01\x1b[0m\x7f\x85",
     "<|end|> <|pad|> <|unk|> <|user|><|assistant|> <s></s> <pad> [CLS] [SEP] <|endoftext|> <0x41> ##ing ▁word Ġword Ċ",
-    "https://example.org/a?b=c&d=%20#e mail@example.org C:\\dir\\file.txt $x_i^2$ <b>&amp;</b> {\"k\": [1, null]}",
+    'https://example.org/a?b=c&d=%20#e mail@example.org C:\\dir\\file.txt $x_i^2$ <b>&amp;</b> {"k": [1, null]}',
     "a" * 300 + " " + "ab" * 150 + " " * 60 + "!" * 80 + "\n" * 30,
     "",
     " ",

@@ -196,5 +196,3 @@ def _card_data(lineage: dict, figures: dict, config: GPTConfig, tokenizer: Any) 
         "tokenizer": tokenizer.kind,
         "check": figures,
     }
-
-

@@ -41,12 +41,17 @@ class NGramCounts:
     def __init__(self, ids, vocabulary_size: int, order: int):
         ids = np.asarray(ids)
         if order < 1:
-            raise RecipeError(f"n-gram order = {order} is not possible", why="an n-gram has at least one token",
-                              fix="choose an order of 1 or more (3 to 6 are usual)")
+            raise RecipeError(
+                f"n-gram order = {order} is not possible",
+                why="an n-gram has at least one token",
+                fix="choose an order of 1 or more (3 to 6 are usual)",
+            )
         if ids.size < order:
-            raise DataError(f"{ids.size} training tokens cannot hold an n-gram of order {order}",
-                            why="the training split is empty or shorter than one n-gram",
-                            fix="add text, or lower the order")
+            raise DataError(
+                f"{ids.size} training tokens cannot hold an n-gram of order {order}",
+                why="the training split is empty or shorter than one n-gram",
+                fix="add text, or lower the order",
+            )
         check_range(ids, vocabulary_size)
         self.vocabulary_size, self.order, self.n_tokens = int(vocabulary_size), int(order), int(ids.size)
         self.levels = self._count(ids)
@@ -67,8 +72,10 @@ class NGramCounts:
                 continuations.append(np.bincount(suffix_rank_N[1:][example], minlength=n_shorter).astype(np.int32))
             suffix_rank_N = rank_N.astype(np.int32)
         continuations.append(np.zeros(0, np.int32))  # the longest k-grams have none: no one asks
-        return [Level(keys, raw, continuation)
-                for (keys, raw), continuation in zip(keys_and_raw, continuations, strict=True)]
+        return [
+            Level(keys, raw, continuation)
+            for (keys, raw), continuation in zip(keys_and_raw, continuations, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -206,8 +213,11 @@ class KneserNey:
     def _resolve_order(self, order: int | None) -> int:
         order = self.order if order is None else order
         if not 1 <= order <= self.order:
-            raise RecipeError(f"n-gram order {order} was not counted", why=f"counts go from 1 to {self.order}",
-                              fix=f"count up to order {order} first")
+            raise RecipeError(
+                f"n-gram order {order} was not counted",
+                why=f"counts go from 1 to {self.order}",
+                fix=f"count up to order {order} first",
+            )
         return order
 
 
@@ -229,6 +239,8 @@ def discounts_of(count: np.ndarray, modified: bool) -> tuple[float, float, float
 def check_range(ids: np.ndarray, vocabulary_size: int) -> None:
     """Raise DataError unless every id lies in the vocabulary."""
     if ids.size and (ids.min() < 0 or ids.max() >= vocabulary_size):
-        raise DataError(f"token ids {ids.min()}..{ids.max()} do not fit a vocabulary of {vocabulary_size}",
-                        why="an id outside the vocabulary has no probability",
-                        fix="encode the text with the tokenizer that the vocabulary size was taken from")
+        raise DataError(
+            f"token ids {ids.min()}..{ids.max()} do not fit a vocabulary of {vocabulary_size}",
+            why="an id outside the vocabulary has no probability",
+            fix="encode the text with the tokenizer that the vocabulary size was taken from",
+        )

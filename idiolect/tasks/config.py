@@ -48,7 +48,7 @@ class ClassificationConfig(Config):
             raise RecipeError(
                 f'task.text_field and task.label_field are both "{self.text_field}"',
                 why="the label would be the text itself",
-                fix='--task.label_field=label (or the name of the column that holds the labels)',
+                fix="--task.label_field=label (or the name of the column that holds the labels)",
             )
         if not self.train and (self.validation or self.test):
             raise RecipeError(

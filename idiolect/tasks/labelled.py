@@ -93,9 +93,11 @@ def learnable_labels(rows: list[tuple[str, str]], min_examples: int, account: Ac
     for label in sorted(set(counts) - set(names)):
         account.left_out[f"label {label!r} has under {min_examples} training examples"] += counts[label]
     if len(names) < 2:
-        raise DataError(f"there is nothing to tell apart: {len(names)} labels with {min_examples} or more examples",
-                        why=f"the {len(rows):,} training examples have the labels {sorted(counts)[:8]}",
-                        fix="check --task.label_field and --task.format, or lower --task.min_examples")
+        raise DataError(
+            f"there is nothing to tell apart: {len(names)} labels with {min_examples} or more examples",
+            why=f"the {len(rows):,} training examples have the labels {sorted(counts)[:8]}",
+            fix="check --task.label_field and --task.format, or lower --task.min_examples",
+        )
     return names
 
 
@@ -106,8 +108,11 @@ def number_labels(split: str, rows, number: dict[str, int], config, account: Acc
     if unknown and split != "train":
         account.left_out[f"{split}: labels not learned: {', '.join(sorted(unknown)[:5])}"] += unknown.total()
     if not kept:
-        raise DataError(f"no {split} example is left", fix=f"check the files of --task.{split}",
-                        why=f"{len(rows):,} were read, labelled {sorted(unknown)[:8]}; learned are {list(number)[:8]}")
+        raise DataError(
+            f"no {split} example is left",
+            fix=f"check the files of --task.{split}",
+            why=f"{len(rows):,} were read, labelled {sorted(unknown)[:8]}; learned are {list(number)[:8]}",
+        )
     return Examples(tuple(text for text, _ in kept), np.array([number[label] for _, label in kept], np.int64))
 
 
@@ -117,15 +122,20 @@ def hold_out(rows: list[tuple[str, str]], share: float) -> tuple[list, list]:
         int.from_bytes(hashlib.blake2b(text.strip().encode("utf-8", "replace"), digest_size=8).digest()) < share * 2**64
         for text, _ in rows
     ]
-    return ([row for row, out in zip(rows, held, strict=True) if not out],
-            [row for row, out in zip(rows, held, strict=True) if out])
+    return (
+        [row for row, out in zip(rows, held, strict=True) if not out],
+        [row for row, out in zip(rows, held, strict=True) if out],
+    )
 
 
 def read_documents(folder: Path | None, split: str, account: Account) -> Iterator[tuple[str, str]]:
     """(text, label) of prepared documents; without a label of its own, a document's label is its library."""
     if folder is None:
-        raise DataError("there are no labelled examples", why="task.train is empty and no prepared corpus was given",
-                        fix="--task.train=PATH, or fine-tune from a run whose corpus has several sources")
+        raise DataError(
+            "there are no labelled examples",
+            why="task.train is empty and no prepared corpus was given",
+            fix="--task.train=PATH, or fine-tune from a run whose corpus has several sources",
+        )
     for document in documents.read(folder, split):
         account.read[split] += 1
         yield document.text, document.label or document.library
@@ -136,8 +146,11 @@ def read_files(paths, config: ClassificationConfig, account: Account) -> Iterato
     for name in paths:
         path = Path(name)
         if not path.is_file():
-            raise DataError(f"{name} is not a file", why="labelled examples are read from files",
-                            fix="check the path; it is taken from the folder you are in")
+            raise DataError(
+                f"{name} is not a file",
+                why="labelled examples are read from files",
+                fix="check the path; it is taken from the folder you are in",
+            )
         for text, label in read_rows(path, config, account):
             account.read[path.name] += 1
             if text.strip():
@@ -253,11 +266,17 @@ def take(row: dict, path: Path, number: int, layout: Layout) -> tuple[str, str]:
 
 def bad_row(path: Path, number: int, why: str) -> DataError:
     """What to say of a row that can't be understood."""
-    return DataError(f"{path}, row {number}, is not a labelled example", why=why,
-                     fix="repair or remove the row, or check --task.format")
+    return DataError(
+        f"{path}, row {number}, is not a labelled example",
+        why=why,
+        fix="repair or remove the row, or check --task.format",
+    )
 
 
 def no_column(path: Path, name: str, names, number: int = 1) -> DataError:
     """What to say when a column is not there."""
-    return DataError(f'{path}, row {number}, has no "{name}"', why=f"it has {', '.join(list(names)[:10])}",
-                     fix="--task.text_field and --task.label_field (and --task.columns for a table without a header)")
+    return DataError(
+        f'{path}, row {number}, has no "{name}"',
+        why=f"it has {', '.join(list(names)[:10])}",
+        fix="--task.text_field and --task.label_field (and --task.columns for a table without a header)",
+    )

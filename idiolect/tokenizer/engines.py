@@ -1,9 +1,9 @@
 """Text to ids, fast: four ways, each giving what the library gives for the same tokenizer.json.
 
-    bytes        the UTF-8 bytes are the ids                             byte
-    characters   code points through a table                            character
-    words        each distinct word is encoded once, then looked up     bpe, unigram, word, wordpiece
-    library      whatever the file says                                 file
+bytes        the UTF-8 bytes are the ids                             byte
+characters   code points through a table                            character
+words        each distinct word is encoded once, then looked up     bpe, unigram, word, wordpiece
+library      whatever the file says                                 file
 """
 
 import json

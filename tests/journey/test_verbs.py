@@ -5,8 +5,9 @@ import shutil
 
 import pytest
 
-from idiolect.cli import VERBS, main
+from idiolect.cli import main
 from idiolect.rundir import verify_folder
+from idiolect.verbs import VERBS
 
 
 def test_the_run_holds_what_was_promised(here):
