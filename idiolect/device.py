@@ -131,8 +131,8 @@ def prepare_process(config: DeviceConfig, device: Device) -> None:
 
     if device.torch.type == "cpu":
         torch.set_num_threads(config.threads or physical_cores())
-        # Optimiser moments decay into denormal numbers, on which a CPU multiplies some 100 times slower
-        # (docs/log.md has the figure); flushing them to zero costs nothing.
+        # Optimiser moments decay into denormal numbers, which many CPUs handle in microcode, far slower than others.
+        # On the AMD EPYC we measured it made no difference (docs/performance.md), and flushing costs nothing.
         torch.set_flush_denormal(True)
         keep_freed_memory()
     if config.deterministic:
