@@ -112,8 +112,8 @@ class RowAdamConfig(Config):
     """Adam on the rows of a table that a step touched."""
 
     kind: Literal["adam"] = "adam"
-    learning_rate: float = field(3e-3, "at the schedule's peak", gt=0)
-    beta1: float = field(0.9, "memory of the mean of gradients; 0 keeps no such memory", ge=0, lt=1)
+    learning_rate: float = field(0.01, "at the schedule's peak", gt=0)
+    beta1: float = field(0.0, "memory of the mean of gradients; 0 keeps no such memory", ge=0, lt=1)
     beta2: float = field(0.99, "memory of their squares", ge=0, lt=1)
     epsilon: float = field(1e-8, "added to the root of the squares", gt=0)
 

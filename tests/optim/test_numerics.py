@@ -283,3 +283,19 @@ def test_untouched_rows_stay_bit_by_bit():
     touched = table.detach().abs().sum(1) > 0
     counts = optimiser.tensors()["ngrams.tables.2.weight/updates"][:, 0]
     assert torch.equal(touched, counts > 0) and 0 < touched.sum() < 100
+
+
+def test_rows_keep_no_moment_of_the_gradient_by_default():
+    """Against the formula: gradient / sqrt(mean square), both corrected for their short memory."""
+    table = torch.nn.Embedding(4, 2, sparse=True)
+    torch.nn.init.zeros_(table.weight)
+    optimiser = build_optimiser(c.OptimConfig(clip_norm=0.0), table)
+    square, expected = 0.0, torch.zeros(2)
+    for step, gradient in enumerate((torch.tensor([3.0, 1.0]), torch.tensor([-1.0, 2.0])), 1):
+        (table(torch.tensor([2])) * gradient).sum().backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        square = 0.99 * square + 0.01 * gradient.square().mean()
+        expected -= 0.01 * gradient / (square / (1 - 0.99**step)).sqrt()
+    torch.testing.assert_close(table.weight[2].detach(), expected)
+    assert set(optimiser.tensors()) == {"weight/updates", "weight/square"}

@@ -83,7 +83,7 @@ def test_without_gradient_only_decayed_weights_shrink():
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
 def test_resume_is_bitwise(kind):
-    config = c.OptimConfig(optimiser=kind, clip_norm=0.5)
+    config = c.OptimConfig(optimiser=kind, tables=c.RowAdamConfig(beta1=0.9), clip_norm=0.5)
     whole = build_gpt(**EVERYTHING)
     train(config, whole, range(8))
 
@@ -107,12 +107,13 @@ STATES = ("blocks.0.attention.qkv.weight", "ngrams.tables.2", "to_logits.tables.
 @pytest.mark.parametrize("kind", [c.AdamWConfig(), c.MuonConfig(momentum_warmup_steps=9)], ids=lambda kind: kind.kind)
 def test_a_resume_that_forgets_one_tensor_is_seen(kind):
     """Negative control of the test above: each tensor of the state matters."""
-    config = c.OptimConfig(optimiser=kind)
+    config = c.OptimConfig(optimiser=kind, tables=c.RowAdamConfig(beta1=0.9))
     whole = build_gpt(**EVERYTHING)
     train(config, whole, range(6))
     model = build_gpt(**EVERYTHING)
     optimiser = train(config, model, range(4))
     state = optimiser.tensors()
+    assert {key.rpartition("/")[2] for key in state if "ngrams" in key} == {"momentum", "square", "updates"}
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     for broken in [key for key in state if key.startswith(STATES)]:
         second = build_gpt(**EVERYTHING)
