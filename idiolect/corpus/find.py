@@ -1,7 +1,8 @@
 """Names in a recipe become a list of input files: folders walked, globs expanded, always in the same order.
 
 A file is called by its path below the folder that was named (`books/en/emma.txt` for `--text /data/books`), so that
-ids, audits and fingerprints do not depend on where the data lies.
+ids, audits and fingerprints do not depend on where the data lies. Hidden entries are left out, and so are folders of
+our own runs: `--text .` must not learn from what training wrote there.
 """
 
 import difflib
@@ -12,8 +13,10 @@ from pathlib import Path
 
 from idiolect.corpus.config import CorpusConfig
 from idiolect.errors import DataError
+from idiolect.rundir import PREPARED
 
 DEFAULT = "default"
+LINKED = "is a link to a folder; name the folder itself to read it"
 COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
 FORMATS = {
     ".txt": "text",
@@ -40,11 +43,15 @@ class InputFile:
 
 @dataclass(frozen=True)
 class Found:
-    """What the recipe's names led to: files in reading order, whether `default` is among them, and what is no text."""
+    """What the recipe's names led to: files in reading order, whether `default` is among them, and what is no text.
+
+    `ignored` and `unreadable` are (name, why); a recipe that refuses unreadable files minds only the latter.
+    """
 
     files: list[InputFile]
     default_split: str | None
     ignored: list[tuple[str, str]]
+    unreadable: list[tuple[str, str]]
 
 
 def find(config: CorpusConfig) -> Found:
@@ -56,6 +63,7 @@ def find(config: CorpusConfig) -> Found:
     names: dict[str, int] = {}
     files: list[InputFile] = []
     ignored: list[tuple[str, str]] = []
+    unreadable: list[tuple[str, str]] = []
     default_split = None
     held_out = bool(config.validation_text or config.test_text)
     for split, wanted in (
@@ -67,14 +75,17 @@ def find(config: CorpusConfig) -> Found:
             if entry == DEFAULT:
                 default_split = split if default_split is None else default_split
                 continue
-            for name, path in _expand(entry):
+            for name, path, why in _expand(entry):
+                if why:
+                    (ignored if why == LINKED else unreadable).append((name, why))
+                    continue
                 real = path.resolve()
                 if real in seen:
                     continue
                 seen.add(real)
                 kind, compression = format_of(path, named=str(path) == str(Path(entry).expanduser()))
                 if not kind:
-                    ignored.append((name, f"not a text format ({path.suffix or 'no ending'})"))
+                    ignored.append((name, f"not a text format ({_printable(path.suffix) or 'no ending'})"))
                     continue
                 names[name] = names.get(name, 0) + 1
                 unique = name if names[name] == 1 else f"{name}#{names[name]}"
@@ -83,11 +94,11 @@ def find(config: CorpusConfig) -> Found:
     if not files and default_split is None:
         raise DataError(
             f"no text files in {', '.join(config.text)}",
-            why=f"{len(ignored)} other files were passed over; "
+            why=f"{len(ignored) + len(unreadable)} other files were passed over; "
             f"we read {' '.join(FORMATS)}, each also {' '.join(COMPRESSED)}",
             fix="name a file itself to read it as text whatever its ending, or another folder",
         )
-    return Found(files, default_split, ignored)
+    return Found(files, default_split, ignored, unreadable)
 
 
 def format_of(path: Path, *, named: bool) -> tuple[str, str]:
@@ -98,27 +109,65 @@ def format_of(path: Path, *, named: bool) -> tuple[str, str]:
     return kind, compression
 
 
-def _expand(entry: str) -> list[tuple[str, Path]]:
+def _expand(entry: str) -> list[tuple[str, Path, str]]:
+    """(name, path, why it is passed over or "") of everything that one name leads to."""
+    if not entry.strip():
+        # Path("") is the current folder: an unset shell variable would learn from whatever lies there.
+        raise DataError(
+            "one of the texts has an empty name",
+            why="a text is a file, a folder or a glob",
+            fix="--corpus.text=./my-folder, or . for this folder",
+        )
     path = Path(entry).expanduser()
-    if path.is_dir():
-        root = Path(os.path.abspath(path))
-        return [(f"{root.name}/{file.relative_to(root).as_posix()}", file) for file in _walk(root)]
-    if path.is_file():
-        return [(path.name, path)]
+    try:
+        if path.is_dir():
+            root = Path(os.path.abspath(path))
+            return [
+                (_printable(f"{root.name}/{file.relative_to(root).as_posix()}"), file, w) for file, w in _walk(root)
+            ]
+        if path.is_file():
+            return [(_printable(path.name), path, "")]
+    except OSError as error:
+        raise DataError(
+            f"{entry[:200]} can't be read",
+            why=str(error.strerror),
+            fix="check the folder's permissions, or name another with --corpus.text=PATH",
+        ) from None
     if glob.has_magic(entry):
-        matches = sorted(Path(m) for m in glob.glob(str(path), recursive=True) if os.path.isfile(m))
+        fixed = Path(os.path.abspath(_fixed_part(path)))
+        found = sorted(Path(os.path.abspath(m)) for m in glob.glob(str(path), recursive=True) if os.path.isfile(m))
+        below = [(m, m.relative_to(fixed)) for m in found]
+        runs = {folder for folder in {p for _, name in below for p in name.parents} if holds_runs(fixed / folder)}
+        matches = [(m, name) for m, name in below if not runs.intersection(name.parents) - {Path(".")}]
         if matches:
-            fixed = Path(os.path.abspath(_fixed_part(path)))
-            return [(f"{fixed.name}/{Path(os.path.abspath(m)).relative_to(fixed).as_posix()}", m) for m in matches]
+            return [(_printable(f"{fixed.name}/{name.as_posix()}"), m, "") for m, name in matches]
     raise _nothing_at(entry, path)
 
 
-def _walk(root: Path) -> list[Path]:
-    files = []
-    for folder, folders, names in os.walk(root):
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
-        files += [Path(folder) / n for n in names if not n.startswith(".") and os.path.isfile(os.path.join(folder, n))]
-    return sorted(files, key=lambda f: f.relative_to(root).as_posix())
+def _printable(name: str) -> str:
+    """A name whose bytes are no UTF-8 (from an old disk) as text that can be written down."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _walk(root: Path) -> list[tuple[Path, str]]:
+    found: list[tuple[Path, str]] = []
+
+    def refused(error: OSError) -> None:
+        found.append((Path(error.filename), f"is a folder that can't be read: {error.strerror}"))
+
+    for folder, folders, names in os.walk(root, onerror=refused):
+        folders[:] = [f for f in folders if not f.startswith(".") and not holds_runs(Path(folder, f))]
+        found += [(Path(folder, f), LINKED) for f in folders if os.path.islink(os.path.join(folder, f))]
+        for name in names:
+            path = Path(folder, name)
+            if not name.startswith("."):
+                found.append((path, "" if os.path.isfile(path) else "is a broken link, or no file"))
+    return sorted(found, key=lambda entry: entry[0].relative_to(root).as_posix())
+
+
+def holds_runs(folder: Path) -> bool:
+    """Whether this is a folder that we keep runs in."""
+    return next((folder / PREPARED).glob("corpus-*"), None) is not None
 
 
 def _fixed_part(path: Path) -> Path:

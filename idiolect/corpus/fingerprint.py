@@ -24,18 +24,26 @@ def fingerprint_of(config: CorpusConfig) -> dict:
     """
     found = find(config)
     with ThreadPoolExecutor() as pool:
-        hashes = list(pool.map(sha256_file, [f.path for f in found.files]))
+        hashes = list(pool.map(_hash, [f.path for f in found.files]))
     return {
         "files": [
             {"name": f.name, "split": f.split, "bytes": f.n_bytes, "sha256": h}
             for f, h in zip(found.files, hashes, strict=True)
         ],
-        "ignored": [name for name, _ in found.ignored],
+        "ignored": [name for name, _ in (*found.ignored, *found.unreadable)],
         "default": {"split": found.default_split, "libraries": summary()} if found.default_split is not None else None,
         "config": {key: value for key, value in flatten(config).items() if key not in NOT_CONTENT},
         "code": _code_hash(),
         "versions": {name: metadata.version(name) for name in DECIDING},
     }
+
+
+def _hash(path: Path) -> str:
+    try:
+        return sha256_file(path)
+    except OSError as error:
+        # Preparing names the file and passes it over, or refuses it; once it can be read the corpus is made anew.
+        return f"unreadable: {error.strerror}"
 
 
 def _code_hash() -> str:

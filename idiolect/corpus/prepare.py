@@ -47,6 +47,8 @@ def prepare(config: CorpusConfig, out: Path, progress: Progress) -> dict:
     ledger = Ledger(config)
     for name, why in found.ignored:
         ledger.skip_file(name, why)
+    for name, why in found.unreadable:
+        _note({"event": "unreadable", "why": why, "documents": 0}, name, config, ledger, progress)
     with ExitStack() as stack:
         writers = {s: stack.enter_context(closing(SplitWriter(out / f"{s}.parquet"))) for s in SPLITS}
         bar = stack.enter_context(progress.bar("preparing"))

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import lzma
+import os
 import random
 import resource
 
@@ -14,9 +15,13 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
+from idiolect.corpus import fingerprint as fingerprint_module
+from idiolect.corpus import fingerprint_of
 from idiolect.corpus.config import CorpusConfig
+from idiolect.corpus.find import find
 from idiolect.corpus.streams import Unreadable, byte_blocks
 from idiolect.errors import DataError
+from idiolect.rundir import fingerprint
 
 TEXTS = [
     "The first text, with a comma.",
@@ -203,3 +208,58 @@ def test_folders_and_globs_give_stable_names(tmp_path, prepared):
     assert audit["skipped_files"] == [{"file": "data/a/picture.png", "reason": "not a text format (.png)"}]
     _, again, _ = prepared(text=[tmp_path / "data" / "**" / "*.txt"])
     assert [d.id for d in again["train"]] == [d.id for d in kept["train"]]
+
+
+def test_nothing_in_a_folder_is_passed_over_in_silence(tmp_path, prepared):
+    folder = tmp_path / "books"
+    folder.mkdir()
+    (folder / "a.txt").write_text("A text.")
+    (folder / "photo.jpg").write_bytes(b"...")
+    (folder / "gone.txt").symlink_to("nowhere")
+    (folder / "more").symlink_to(tmp_path)
+    audit, _, _ = prepared(text=[folder])
+    named = {skipped["file"]: skipped["reason"] for skipped in audit["skipped_files"]}
+    assert set(named) == {"books/photo.jpg", "books/gone.txt", "books/more"}
+    assert "broken link" in named["books/gone.txt"] and "link to a folder" in named["books/more"]
+    with pytest.raises(DataError, match="books/gone.txt is a broken link"):
+        prepared(text=[folder], on_unreadable="refuse")
+
+
+def test_file_names_that_are_no_utf8_are_written_down(tmp_path, prepared):
+    folder = tmp_path / "books"
+    folder.mkdir()
+    (folder / os.fsdecode(b"caf\xe9.txt")).write_text("A text.")
+    config = CorpusConfig(text=(str(folder),))
+    assert fingerprint_of(config)["files"][0]["name"] == "books/caf\\xe9.txt"
+    fingerprint(fingerprint_of(config))
+    _, kept, _ = prepared(text=[folder])
+    assert [d.source for d in kept["train"]] == ["books/caf\\xe9.txt"]
+
+
+@pytest.mark.parametrize("text", [".", "**/*.jsonl", "./**/*"])
+def test_what_our_runs_wrote_is_never_learned_from(tmp_path, text, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("mine.jsonl", "sub/runs/mine/metrics.jsonl", "sub/runs/prepared/corpus-ab12/train.parquet"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    assert [f.path.name for f in find(CorpusConfig(text=(text,))).files] == ["mine.jsonl"]
+    assert find(CorpusConfig(text=("sub/runs/mine/metrics.jsonl",))).files, "what is named itself is read"
+
+
+@pytest.mark.parametrize("text", ["", " ", "x" * 5000])
+def test_names_that_can_not_be_are_data_errors(text):
+    with pytest.raises(DataError):
+        find(CorpusConfig(text=(text,)))
+
+
+def test_a_file_that_can_not_be_read_is_passed_over_and_read_when_it_can(tmp_path, monkeypatch):
+    (tmp_path / "a.txt").write_text("A text.")
+    config, whole = CorpusConfig(text=(str(tmp_path / "a.txt"),)), fingerprint_module.sha256_file
+
+    def locked(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(fingerprint_module, "sha256_file", locked)
+    before = fingerprint_of(config)
+    monkeypatch.setattr(fingerprint_module, "sha256_file", whole)
+    assert before != fingerprint_of(config)
