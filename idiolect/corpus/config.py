@@ -59,7 +59,7 @@ class CorpusConfig(Config):
     max_file_bytes: int = field(64 * 2**30, "a file that unpacks to more is refused as unreadable", gt=0)
     max_ratio: int = field(200, "a file that unpacks to more than this many times its size is a bomb", gt=1)
     dropped_samples: int = field(20, "dropped documents kept for inspection, for each reason", ge=0)
-    workers: int = field(0, "processes that clean; 0 uses every core; never changes the result", ge=0)
+    workers: int = field(0, "processes that clean; 0 uses every core; never changes the result", ge=0, le=1024)
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

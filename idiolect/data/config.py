@@ -13,4 +13,4 @@ class DataConfig(Config):
     )
     shuffle: bool = field(True, "read windows in a new random order each epoch; false: as they stand")
     seed: int = field(0, "of the order of windows", ge=0)
-    prefetch_batches: int = field(2, "batches prepared ahead in a thread; 0: made when asked for", ge=0)
+    prefetch_batches: int = field(2, "batches prepared ahead in a thread; 0: made when asked for", ge=0, le=1024)

@@ -40,7 +40,7 @@ class EvaluateConfig(Config):
         "little too high. Half the context_length costs twice the time",
         ge=0,
     )
-    batch_tokens: int = field(16_384, "tokens read at once; changes speed and memory, never a score", gt=0)
+    batch_tokens: int = field(16_384, "tokens read at once; changes speed and memory, never a score", gt=0, le=2**24)
     limit_tokens: int = field(0, "tokens scored of each split, in evenly spaced windows; 0 = all", ge=0)
     validation_tokens: int = field(
         65_536, "the same for each validation during training (always the same windows); 0 = all", ge=0

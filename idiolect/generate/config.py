@@ -8,8 +8,8 @@ from idiolect.config import Config, Items, field
 class GenerateConfig(Config):
     """How a prompt is continued; the filters apply in the order in which they stand here (see sampling.py)."""
 
-    max_tokens: int = field(256, "the most tokens to write after each prompt", gt=0)
-    samples: int = field(1, "different continuations of each prompt", gt=0)
+    max_tokens: int = field(256, "the most tokens to write after each prompt", gt=0, le=2**31)
+    samples: int = field(1, "different continuations of each prompt", gt=0, le=100_000)
     seed: int = field(0, "same seed, prompt and sample number, same text, whatever else is in the batch", ge=0)
     greedy: bool = field(False, "always take the likeliest token; the same as temperature = 0")
     repetition_penalty: float = field(1.0, "above 1: tokens in the text become less likely (1 = off)", ge=0.01, le=100)
@@ -21,7 +21,7 @@ class GenerateConfig(Config):
     min_p: float = field(0.05, "drop tokens less than this times as likely as the likeliest (0 = off)", ge=0, le=1)
     stop: Items[str] = field((), "end the text before the first of these strings")
     stop_at_end: bool = field(True, "end at the end of a document; false: that token is never drawn")
-    batch_rows: int = field(64, "texts written at the same time; more is faster and needs more memory", gt=0)
+    batch_rows: int = field(64, "texts written at the same time; more is faster and needs more memory", gt=0, le=2**16)
 
     @field_validator("stop")
     @classmethod

@@ -16,13 +16,15 @@ class GPTConfig(Config):
     """A decoder-only Transformer; defaults: today's small-model practice; classics: `gpt2_like`, `llama_like`."""
 
     kind: Literal["gpt"] = "gpt"
-    context_length: int = field(256, "the most positions the model reads", gt=0)
-    n_layers: int = field(6, "blocks, one after the other", gt=0)
-    d_model: int = field(384, "width of the residual stream", gt=0)
-    n_heads: int = field(6, "query heads of a layer", gt=0)
-    n_kv_heads: int = field(0, "key/value heads, shared by groups of query heads (arXiv 2305.13245); 0 = n_heads", ge=0)
-    d_head: int = field(0, "channels of a head; 0 = d_model / n_heads", ge=0)
-    d_ff: int = field(0, "width inside the MLP; 0 = 4 x d_model, or 8/3 x d_model when gated", ge=0)
+    context_length: int = field(256, "the most positions the model reads", gt=0, le=2**20)
+    n_layers: int = field(6, "blocks, one after the other", gt=0, le=1024)
+    d_model: int = field(384, "width of the residual stream", gt=0, le=2**16)
+    n_heads: int = field(6, "query heads of a layer", gt=0, le=2**12)
+    n_kv_heads: int = field(
+        0, "key/value heads, shared by groups of query heads (arXiv 2305.13245); 0 = n_heads", ge=0, le=2**12
+    )
+    d_head: int = field(0, "channels of a head; 0 = d_model / n_heads", ge=0, le=2**12)
+    d_ff: int = field(0, "width inside the MLP; 0 = 4 x d_model, or 8/3 x d_model when gated", ge=0, le=2**18)
     mlp: Literal["relu2", "gelu", "gelu_tanh", "swiglu", "geglu"] = field(
         "relu2", "relu2 (arXiv 2109.08668), gelu exact or by tanh (GPT-2), or gated: swiglu, geglu (arXiv 2002.05202)"
     )
@@ -36,7 +38,9 @@ class GPTConfig(Config):
         "rotary", "rotary (arXiv 2104.09864), learned (GPT-2), sinusoidal (arXiv 1706.03762), or none"
     )
     rope_theta: float = field(10_000.0, "longest rotary wavelength / 2 pi, in positions", gt=0)
-    sliding_window: int = field(0, "tokens an S layer sees, the current one included; 0 = every layer sees all", ge=0)
+    sliding_window: int = field(
+        0, "tokens an S layer sees, the current one included; 0 = every layer sees all", ge=0, le=2**20
+    )
     window_pattern: str = field("S", "S (sliding) and L (all) layers, repeated from the first layer on")
     bias: bool = field(False, "biases in linear layers and layer norms (the head never has one)")
     dropout: float = field(0.0, "share of activations dropped in training", ge=0.0, lt=1.0)
@@ -50,9 +54,9 @@ class GPTConfig(Config):
         "normal", "hidden matrices: normal with init_std, or uniform with standard deviation 1 / sqrt(columns)"
     )
     ngram_orders: Items[int] = field((), "add hashed embeddings of the last n token ids, for each n here")
-    ngram_buckets: int = field(65_536, "most rows of each hashed n-gram table", gt=0)
+    ngram_buckets: int = field(65_536, "most rows of each hashed n-gram table", gt=0, le=2**28)
     ngram_head_orders: Items[int] = field((), "add to the logits a hashed row of the last n ids, for each n here")
-    ngram_head_buckets: int = field(65_536, "most rows, of a logit a word, of each of these tables", gt=0)
+    ngram_head_buckets: int = field(65_536, "most rows, of a logit a word, of each of these tables", gt=0, le=2**28)
     value_embeddings: Literal["none", "alternate", "all"] = field(
         "none", "layers that add an embedding of the token to their values (arXiv 2410.17897): every second, or all"
     )

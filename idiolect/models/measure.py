@@ -5,7 +5,11 @@ be compared with by the kernel, the masked half included, as is the custom for u
 appendix B); norms, activations and look-ups are left out, together a few per cent.
 """
 
+import psutil
+
+from idiolect.errors import ResourceError
 from idiolect.models.config import GPTConfig, table_rows
+from idiolect.progress import show_bytes
 
 
 def parameters(config: GPTConfig, vocabulary_size: int) -> dict[str, int]:
@@ -29,6 +33,20 @@ def parameters(config: GPTConfig, vocabulary_size: int) -> dict[str, int]:
         * _rows(config.ngram_head_orders, config.ngram_head_buckets, vocabulary_size),
     }
     return parts | {"total": sum(parts.values())}
+
+
+def check_memory(config: GPTConfig, vocabulary_size: int) -> None:
+    """Raises ResourceError when the weights alone are more than this machine's memory, before any is allocated."""
+    parts = parameters(config, vocabulary_size)
+    needed, there = 4 * parts.pop("total"), psutil.virtual_memory().total
+    if needed > there:
+        largest = max(parts, key=parts.__getitem__)
+        raise ResourceError(
+            f"a model of {needed // 4:,} parameters does not fit this machine",
+            why=f"its weights take {show_bytes(needed)} of float32 ({largest} {show_bytes(4 * parts[largest])}), and "
+            f"the machine has {show_bytes(there)}",
+            fix="a smaller --model.d_model, --model.n_layers or --tokenizer.vocabulary_size; idiolect plan finds a fit",
+        )
 
 
 def flops_per_token(config: GPTConfig, vocabulary_size: int, context_length: int = 0) -> dict[str, int]:

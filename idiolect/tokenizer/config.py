@@ -21,7 +21,9 @@ class TokenizerConfig(Config):
     kind: Literal["bpe", "unigram", "wordpiece", "word", "character", "byte", "file"] = field(
         "bpe", "bpe and byte lose nothing and fit any text; file loads an existing tokenizer.json"
     )
-    vocabulary_size: int = field(8192, "most tokens, special ones included; bytes and files have their own", gt=0)
+    vocabulary_size: int = field(
+        8192, "most tokens, special ones included; bytes and files have their own", gt=0, le=2**24
+    )
     min_frequency: int = field(0, "a token must occur this often to be learned; 0: 2, and 1 for characters", ge=0)
     normalise: Literal["none", "nfc", "nfkc"] = field("none", "Unicode normal form applied before encoding")
     lower_case: bool = field(False, "lower-case the text; a model trained so can never write a capital")

@@ -7,7 +7,9 @@ import sys
 import pytest
 
 from idiolect import models
-from idiolect.errors import RecipeError
+from idiolect.config_load import load
+from idiolect.errors import RecipeError, ResourceError
+from idiolect.models.build import build_model
 from idiolect.models.config import GPTConfig, gpt2_like, llama_like
 
 WRONG = {
@@ -76,8 +78,6 @@ def test_families_are_a_visible_table():
 
 
 def test_a_family_from_outside_is_built(monkeypatch):
-    from idiolect.models.build import build_model
-
     monkeypatch.setattr(models, "FAMILIES", dict(models.FAMILIES))
     models.register("mine", models.Family(GPTConfig, "idiolect.models.gpt:GPT"))
     config = GPTConfig(n_layers=1, d_model=16, n_heads=2).model_copy(update={"kind": "mine"})
@@ -87,3 +87,23 @@ def test_a_family_from_outside_is_built(monkeypatch):
 def test_config_needs_no_torch():
     code = "import sys, idiolect.models, idiolect.optim; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+ABSURD = ["context_length", "n_layers", "d_model", "n_heads", "n_kv_heads", "d_head", "d_ff", "sliding_window",
+          "ngram_buckets", "ngram_head_buckets"]  # fmt: skip
+
+
+@pytest.mark.parametrize("key", ABSURD)
+def test_no_size_is_without_limit(key):
+    """Checked before anything is derived from it: a loop over 10**12 layers or divisors would never end."""
+    whole = [name for name, info in GPTConfig.model_fields.items() if info.annotation is int]
+    assert set(ABSURD) == set(whole)
+    with pytest.raises(RecipeError, match=key):
+        load(GPTConfig, flags=[f"{key}=1000000000000"])
+
+
+def test_weights_beyond_this_machines_memory_are_refused_before_they_are_allocated():
+    config = GPTConfig(d_model=2**16, n_layers=1024, n_heads=512)
+    with pytest.raises(ResourceError, match="parameters does not fit this machine") as caught:
+        build_model(config, 2**20, 0)
+    assert "mlp" in caught.value.why and "--model.d_model" in caught.value.fix
