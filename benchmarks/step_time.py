@@ -1,4 +1,4 @@
-"""Training steps a second of our loop over a plain one: same shape, same batch, in turn, in one process.
+"""Training steps a second of our loop over a plain one: same shape, same batch, in turn, each in a process of its own.
 
     python -m benchmarks.step_time [--rounds 12] [--threads 2]
 
@@ -6,7 +6,10 @@ Prints, for each shape, both medians and the median of the paired ratios with it
 """
 
 import argparse
+import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -42,7 +45,7 @@ class OurLoop:
         self.model = build_model(config, vocabulary, 1)
         optim = OptimConfig(optimiser=AdamWConfig(learning_rate=1e-3, beta2=0.99, weight_decay=0.1))
         self.optimiser = build_optimiser(optim, self.model)
-        self.batches = iter(Loader(Windows(shards, context), rows))
+        self.batches = iter(Loader(Windows(shards, context), rows, prefetch=0))
         self.device = resolve_device(DeviceConfig(kind="cpu"))
 
     def step(self) -> float:
@@ -60,28 +63,67 @@ def make_shards(folder: Path):
     return Shards(folder, "train")
 
 
-def timed(loop, n: int) -> float:
-    """Seconds a step."""
-    start = time.perf_counter()
-    for _ in range(n):
-        loop.step()
-    return (time.perf_counter() - start) / n
-
-
-def compare(name: str, shards, rounds: int) -> None:
-    """One shape, both loops in turn."""
+def serve(which: str, name: str, threads: int) -> None:
+    """A child process: a number on standard input is that many steps; seconds a step go to standard output."""
     layers, width, heads, context, rows, vocabulary = SHAPES[name]
-    ids = np.asarray(shards.ids(0, shards.n_tokens))
-    plain = PlainLoop(ids, max(vocabulary, int(ids.max()) + 1), layers, width, heads, context, rows)
-    ours = OurLoop(shards, max(vocabulary, int(ids.max()) + 1), layers, width, heads, context, rows)
-    n = max(1, round(0.6 / timed(plain, 3)))
-    timed(ours, 3)
+    torch.manual_seed(0)
+    if which == "plain":
+        torch.set_num_threads(threads)
+    else:
+        config = DeviceConfig(kind="cpu", threads=threads)
+        prepare_process(config, resolve_device(config))
+    with tempfile.TemporaryDirectory() as folder:
+        shards = make_shards(Path(folder))
+        vocabulary = max(vocabulary, shards.vocabulary_size)
+        if which == "plain":
+            ids = np.asarray(shards.ids(0, shards.n_tokens))
+            loop = PlainLoop(ids, vocabulary, layers, width, heads, context, rows)
+        else:
+            loop = OurLoop(shards, vocabulary, layers, width, heads, context, rows)
+        for line in sys.stdin:
+            n = int(line)
+            start = time.perf_counter()
+            for _ in range(n):
+                loop.step()
+            print((time.perf_counter() - start) / n, flush=True)
+
+
+class Child:
+    """One of the two loops in a process of its own, with the process settings it would have on its own."""
+
+    def __init__(self, which: str, name: str, threads: int):
+        # What `idiolect` sets for itself before torch is loaded; a plain script has OpenMP's defaults.
+        settings = {"GOMP_SPINCOUNT": "1000"} if which == "ours" else {}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.step_time", "--child", which, "--shape", name,
+             "--threads", str(threads)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | settings,
+        )  # fmt: skip
+
+    def seconds(self, n: int) -> float:
+        """Seconds a step, over n steps."""
+        self.process.stdin.write(f"{n}\n")
+        self.process.stdin.flush()
+        return float(self.process.stdout.readline())
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def compare(name: str, rounds: int, threads: int) -> None:
+    """One shape, both loops in turn."""
+    plain, ours = Child("plain", name, threads), Child("ours", name, threads)
+    plain.seconds(3), ours.seconds(3)
+    n = max(1, round(0.6 / plain.seconds(3)))
     pairs = []
     for number in range(rounds):
         # The order alternates, so that a drift of the machine's speed favours neither.
-        first, second = (plain, ours) if number % 2 else (ours, plain)
-        a, b = timed(first, n), timed(second, n)
-        pairs.append((a, b) if first is plain else (b, a))
+        if number % 2:
+            pairs.append((plain.seconds(n), ours.seconds(n)))
+        else:
+            pairs.append((ours.seconds(n), plain.seconds(n))[::-1])
+    plain.close(), ours.close()
     ratios = [a / b for a, b in pairs]
     low, middle, high = statistics.quantiles(ratios, n=4)
     print(
@@ -96,13 +138,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--threads", type=int, default=physical_cores())
     parser.add_argument("--shape", choices=SHAPES, action="append")
+    parser.add_argument("--child", choices=("plain", "ours"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    prepare_process(DeviceConfig(kind="cpu", threads=arguments.threads), resolve_device(DeviceConfig(kind="cpu")))
-    torch.manual_seed(0)
-    with tempfile.TemporaryDirectory() as folder:
-        shards = make_shards(Path(folder))
-        for name in arguments.shape or SHAPES:
-            compare(name, shards, arguments.rounds)
+    if arguments.child:
+        serve(arguments.child, arguments.shape[0], arguments.threads)
+        return
+    for name in arguments.shape or SHAPES:
+        compare(name, arguments.rounds, arguments.threads)
 
 
 if __name__ == "__main__":

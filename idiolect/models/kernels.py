@@ -1,8 +1,16 @@
-"""The attention kernel: PyTorch's own, but for bfloat16 on a CPU.
+"""Which kernel does the heavy work, chosen by measurement; PyTorch's usual one where nothing better is known.
 
-There torch 2.13's takes 7.3 ms forward and backward at 12 x 4 heads x 64 x 32, and 46 ms at 8 x 6 x 256 x 64, on one
-core; five batched products take 1.4 and 26 (and float32 through PyTorch's 1.7 and 38).
+Attention. For bfloat16 on a CPU torch 2.13's takes 7.3 ms forward and backward at 12 x 4 heads x 64 x 32, and 46 ms at
+8 x 6 x 256 x 64, on one core; five batched products take 1.4 and 26 (and float32 through PyTorch's 1.7 and 38). In
+float32 the products win only while the scores are few: 1.0 ms against 1.5 at 12 x 4 x 64 x 32, 23 against 21 at 8 x 6 x
+256 x 64 (two cores).
+
+Linear maps. In float32 on a CPU torch multiplies with MKL; oneDNN, which it carries as well, does the products of the
+forward pass and of the input's gradient 5 to 12 % faster (217 against 196 GFLOP/s at 1024 x 512 x 2048, two AMD
+cores), and the weight's gradient slower.
 """
+
+import functools
 
 import torch
 import torch.nn.functional as F
@@ -12,12 +20,16 @@ from idiolect.models.masks import Reach
 
 # Beyond this many scores a head the whole matrix no longer pays, in memory first.
 _MOST_SCORES = 1024 * 1024
+_FEW_SCORES = 64 * 64
+# Fewer multiplications than this are over before another kernel could pay.
+_LEAST_PRODUCTS = 1 << 22
 
 
 def attend(q_BHTK: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, reach: Reach, scale: float, dropout: float = 0.0) -> Tensor:
     """Attended values (B, H, T, K); `dropout` is the share of attention weights dropped, 0 outside training."""
-    if q_BHTK.dtype is torch.bfloat16 and q_BHTK.device.type == "cpu" and not dropout and q_BHTK.shape[2] > 1:
-        if q_BHTK.shape[2] * k_BGSK.shape[2] <= _MOST_SCORES:
+    if q_BHTK.device.type == "cpu" and not dropout and q_BHTK.shape[2] > 1:
+        most = _MOST_SCORES if q_BHTK.dtype is torch.bfloat16 else _FEW_SCORES
+        if q_BHTK.shape[2] * k_BGSK.shape[2] <= most:
             return _attend_by_products(q_BHTK, k_BGSK, v_BGSK.to(q_BHTK.dtype), reach, scale)
     return F.scaled_dot_product_attention(
         q_BHTK,
@@ -73,3 +85,41 @@ class _AttendByProducts(torch.autograd.Function):
         q_gradient = torch.bmm(scores_gradient, k_NSK)
         k_gradient = torch.bmm(scores_gradient.mT, q_NTK)
         return *(part.unflatten(0, ctx.heads) for part in (q_gradient, k_gradient, v_gradient)), None, None
+
+
+def linear(x: Tensor, weight_FD: Tensor, bias_F: Tensor | None) -> Tensor:
+    """x W^T + b over the last dimension, (..., D) to (..., F)."""
+    on_cpu = x.device.type == "cpu" and x.dtype is torch.float32 and weight_FD.dtype is torch.float32
+    if not on_cpu or torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling() or not _has_onednn():
+        return F.linear(x, weight_FD, bias_F)
+    if x.numel() * weight_FD.shape[0] < _LEAST_PRODUCTS:
+        return F.linear(x, weight_FD, bias_F)
+    return _OneDNNLinear.apply(x, weight_FD, bias_F)
+
+
+@functools.cache
+def _has_onednn() -> bool:
+    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+class _OneDNNLinear(torch.autograd.Function):
+    """oneDNN forward and for the input's gradient; the usual product for the weight's."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight_FD: Tensor, bias_F: Tensor | None):
+        ctx.save_for_backward(x, weight_FD)
+        ctx.has_bias = bias_F is not None
+        return torch.ops.mkldnn._linear_pointwise(x, weight_FD, bias_F, "none", [], "")
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):
+        x, weight_FD = ctx.saved_tensors
+        gradient_NF = gradient.flatten(0, -2)
+        x_gradient = weight_gradient = bias_gradient = None
+        if ctx.needs_input_grad[0]:
+            x_gradient = torch.ops.mkldnn._linear_pointwise(gradient, weight_FD.t(), None, "none", [], "")
+        if ctx.needs_input_grad[1]:
+            weight_gradient = gradient_NF.t() @ x.flatten(0, -2)
+        if ctx.has_bias and ctx.needs_input_grad[2]:
+            bias_gradient = gradient_NF.sum(0)
+        return x_gradient, weight_gradient, bias_gradient

@@ -8,13 +8,17 @@ import torch
 from torch import Tensor, nn
 
 from idiolect.models.config import GPTConfig
+from idiolect.models.kernels import linear
 
 
 class Linear(nn.Linear):
-    """PyTorch's, left unfilled: its own initialiser would draw from the global random state."""
+    """PyTorch's with our choice of kernel, left unfilled: its own initialiser would draw from the global state."""
 
     def reset_parameters(self) -> None:
         pass
+
+    def forward(self, x: Tensor) -> Tensor:
+        return linear(x, self.weight, self.bias)
 
 
 class Embedding(nn.Embedding):

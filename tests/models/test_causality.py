@@ -120,6 +120,12 @@ def test_attention_without_a_mask_is_caught(monkeypatch):
         return kernel(q, k, v, enable_gqa=settings["enable_gqa"])
 
     monkeypatch.setattr(kernels.F, "scaled_dot_product_attention", open_kernel)
+    monkeypatch.setattr(kernels, "_FEW_SCORES", 0)
+    assert (influence(VARIANTS["default"]).triu(1).sum() > 0).all()
+
+
+def test_products_without_a_mask_are_caught(monkeypatch):
+    monkeypatch.setattr(kernels, "_forbidden", lambda q, k, reach: None)
     assert (influence(VARIANTS["default"]).triu(1).sum() > 0).all()
 
 

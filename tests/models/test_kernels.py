@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from idiolect.models import kernels
 from idiolect.models.kernels import _attend_by_products, attend
 from idiolect.models.masks import Reach, build_reach
 from idiolect.models.norms import RMSNorm, UnscaledRMSNorm
@@ -64,3 +65,23 @@ def test_rms_norm_of_nothing_is_nothing():
     y = UnscaledRMSNorm(4, 1e-5, elementwise_affine=False)(x)
     y.sum().backward()
     assert (y == 0).all() and torch.isfinite(x.grad).all()
+
+
+@pytest.mark.parametrize("shape", [(3, 70, 160), (260, 160)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_the_faster_linear_equals_pytorchs(shape, bias):
+    torch.manual_seed(0)
+    x = torch.randn(shape, requires_grad=True)
+    weight = torch.randn(384, 160, requires_grad=True)
+    offset = torch.randn(384, requires_grad=True) if bias else None
+    wanted = [t for t in (x, weight, offset) if t is not None]
+    assert x.numel() * 384 >= kernels._LEAST_PRODUCTS and kernels._has_onednn()
+    ours = kernels.linear(x, weight, offset)
+    theirs = F.linear(x, weight, offset)
+    assert type(ours.grad_fn).__name__ == "_OneDNNLinearBackward"
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-4)
+    gradient = torch.randn_like(ours)
+    for a, b in zip(
+        torch.autograd.grad(ours, wanted, gradient), torch.autograd.grad(theirs, wanted, gradient), strict=True
+    ):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=2e-4)
