@@ -4,9 +4,10 @@ import difflib
 import re
 from typing import Any, Literal, get_args, get_origin
 
+import tomlkit
 from pydantic import ValidationError
 
-from idiolect.config import Config, kind_of, member_configs, walk_fields
+from idiolect.config import Config, kind_of, member_configs, plain, walk_fields
 from idiolect.errors import RecipeError
 
 
@@ -78,8 +79,7 @@ def explain(cls: type[Config], failure: ValidationError, tree: dict, origins: di
 
 
 def _toml(value: Any) -> str:
-    text = {True: "true", False: "false"}.get(value) if isinstance(value, bool) else None
-    return text or (f'"{value}"' if isinstance(value, str) else repr(value).replace("(", "[").replace(")", "]"))
+    return tomlkit.item(plain(value)).as_string()
 
 
 def _literals(annotation: Any) -> list:

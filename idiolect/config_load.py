@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin
 
 from pydantic import ValidationError
 
@@ -172,7 +172,12 @@ def _apply_flag(cls: type[Config], tree: dict, origins: dict[str, str], flag: st
     for depth, part in enumerate(parts[:-1]):
         node = node.setdefault(part, {})
         if not isinstance(node, dict):
-            raise RecipeError(f"--{key} can't be set", why=f"{'.'.join(parts[: depth + 1])} is not a table", fix="")
+            table = ".".join(parts[: depth + 1])
+            raise RecipeError(
+                f"--{key} can't be set",
+                why=f"{table} is not a table{where(table, origins)}",
+                fix=f"remove  {table} = …",
+            )
     value = _parse(annotation, text)
     if parts[-1] == "kind" and node.get("kind", value) != value:
         node.clear()
@@ -202,17 +207,23 @@ def _parse(annotation: Any, text: str) -> Any:
     """A flag's text as the value its setting wants: TOML where it parses, else the text itself."""
     if _wants_text(annotation):
         return text
+    if get_origin(annotation) is tuple and not text.startswith("["):
+        # A bare comma list spares the shell's quoting (--corpus.text=a.txt,b.txt), and a folder may be called 2024.
+        if _wants_text(get_args(annotation)[0]) and not text.startswith(('"', "'")):
+            return text.split(",")
+        text = f"[{text}]"
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except (tomllib.TOMLDecodeError, RecursionError):
-        # A bare comma list spares the shell's quoting: --corpus.text=a.txt,b.txt
-        return text.split(",") if get_origin(annotation) is tuple and not text.startswith("[") else text
+        return text
 
 
 def _wants_text(annotation: Any) -> bool:
     parts = [a for a in get_args(annotation) if a is not type(None)]
     if annotation is str:
         return True
+    if get_origin(annotation) is Annotated:
+        return _wants_text(parts[0])
     if get_origin(annotation) is Literal:
         return all(isinstance(choice, str) for choice in parts)
     return bool(parts) and get_origin(annotation) is not tuple and all(_wants_text(p) for p in parts)

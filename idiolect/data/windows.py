@@ -87,7 +87,7 @@ class SequentialWindows:
             raise DataError(
                 f"the {shards.split} split has no tokens",
                 why="there is nothing to score",
-                fix="--corpus.validation_share and --corpus.test_share decide the splits; or add documents",
+                fix="--corpus.validation_fraction and --corpus.test_fraction decide the splits; or add documents",
             )
         self.n_samples = 1 + max(0, -(-(shards.n_tokens - context_length) // self.stride))
 

@@ -199,7 +199,11 @@ def pick_checkpoint(job: Job, which: str) -> Checkpoint:
             )
         return store.load(int(which))
     if which not in ("best", "last"):
-        raise RecipeError(f"--checkpoint={which} is not best, last or a step", why="", fix="--checkpoint=best")
+        raise RecipeError(
+            f"--checkpoint={which} is not best, last or a step",
+            why=f"the run {job.run.name} keeps the steps {', '.join(map(str, store.steps())) or '(none yet)'}",
+            fix="--checkpoint=best",
+        )
     if which == "best" and store.best:
         try:
             return store.load(store.best["step"])

@@ -71,7 +71,11 @@ def save(session: Session) -> None:
     if failed is not None:
         raise failed
     if distributed.world_size() > 1 and n_failed.item():
-        raise ResourceError("the main process could not save a checkpoint", why="its own message says why")
+        raise ResourceError(
+            "the main process could not save a checkpoint",
+            why="its own message says why",
+            fix="follow the main process's message, then start all processes again",
+        )
     session.saved_step = step
 
 

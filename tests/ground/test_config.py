@@ -75,6 +75,30 @@ def test_flags_take_text_lists_and_none(write):
     assert loaded.config.train.lr_peak == 3e-4
 
 
+@pytest.mark.parametrize(
+    "text, files",
+    [
+        ("2024", ("2024",)),
+        ("1.5,true", ("1.5", "true")),
+        ("2024-01-01", ("2024-01-01",)),
+        ("mein Ordner/ü.txt", ("mein Ordner/ü.txt",)),
+        ('"a,b.txt"', ("a,b.txt",)),
+        ('["a.txt", "b.txt"]', ("a.txt", "b.txt")),
+    ],
+)
+def test_a_file_may_be_called_anything(text, files):
+    assert load(Toy, None, [f"--files={text}"]).config.files == files
+
+
+def test_the_suggested_default_can_be_typed(write):
+    with pytest.raises(RecipeError) as caught:
+        load(Toy, write("mine.toml", "files = 3\n"))
+    assert "files = []" in caught.value.fix
+    with pytest.raises(RecipeError) as caught:
+        load(Toy, write("flag.toml", "train = 3\n"), ["--train.steps=3"])
+    assert "flag.toml, line 1" in caught.value.why and "remove  train = …" in caught.value.fix
+
+
 def test_the_written_recipe_reads_back_equal(tmp_path):
     config = Toy(files=("a", "b"), model=Lstm(d_state=3), train=Train(lr_peak=3e-4))
     (tmp_path / "out.toml").write_text(to_toml(config, header="a line"))
