@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from idiolect import __version__
-from idiolect.errors import IdiolectError, RecipeError, ResourceError, Stopped
+from idiolect.errors import IdiolectError, RecipeError, Stopped, out_of_memory
 from idiolect.request import Request
 from idiolect.verbs import VERBS
 
@@ -47,11 +47,11 @@ def main(arguments: Sequence[str]) -> int:
         return _complain(
             Stopped("stopped by ctrl-C", why="what was finished is kept", fix="run the same command again")
         )
-    except MemoryError:
-        if traceback:
+    except (MemoryError, RuntimeError) as error:
+        full = out_of_memory(error)
+        if traceback or full is None:
             raise
-        return _complain(ResourceError("the memory is full", why="this needs more than the machine has",
-                                       fix="a smaller --train.micro_batch_tokens or --model.d_model"))  # fmt: skip
+        return _complain(full)
     except BrokenPipeError:
         # The reader of our output left (`| head`): not our error, and Python must not flush into the closed pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -90,6 +90,19 @@ class ResourceError(IdiolectError):
     kind = "resource"
 
 
+def out_of_memory(error: BaseException) -> ResourceError | None:
+    """Our error for the several ways in which Python, numpy and torch say that the memory is full; None for others."""
+    # torch's on a CPU is a plain RuntimeError, on a GPU a class of torch's, which is not to be imported here.
+    said = str(error) if isinstance(error, RuntimeError) else ""
+    if not (isinstance(error, MemoryError) or "out of memory" in said or "can't allocate memory" in said):
+        return None
+    return ResourceError(
+        "the memory is full",
+        why="this needs more than the machine has free",
+        fix="a smaller --train.micro_batch_tokens, --evaluate.batch_tokens or --model.d_model",
+    )
+
+
 class RunInUse(IdiolectError):
     """Another live process holds the run directory."""
 

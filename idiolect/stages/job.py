@@ -13,7 +13,7 @@ from pathlib import Path
 from idiolect import __version__, rundir
 from idiolect.config import to_toml
 from idiolect.config_load import Loaded
-from idiolect.errors import DataError, IdiolectError, RecipeError
+from idiolect.errors import DataError, IdiolectError, RecipeError, out_of_memory
 from idiolect.progress import Progress
 from idiolect.recipe import Recipe, find_recipe, load_recipe
 from idiolect.rundir import RunDir
@@ -100,7 +100,11 @@ def recorded(job: Job) -> Iterator[None]:
             _leave(job, error.exit_code, error.kind, error.what)
             raise
         except BaseException as error:
-            _leave(job, 1, type(error).__name__, str(error))
+            full = out_of_memory(error)
+            if full is not None:
+                _leave(job, full.exit_code, full.kind, full.what)
+            else:
+                _leave(job, 1, type(error).__name__, str(error))
             raise
         _leave(job, 0, "done", "done")
 
