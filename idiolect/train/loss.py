@@ -43,7 +43,8 @@ def head_nats(model: nn.Module, hidden_ND: Tensor, targets_N: Tensor, scored_N: 
     else:
         targets_N = torch.where(scored_N, targets_N, IGNORED)
     kind = hidden_ND.device.type
-    n_vocabulary = model.head_weight.shape[0]
+    # Not the head matrix's own shape: some models must put that matrix together first.
+    n_vocabulary = model.vocabulary_size
     chunk_rows = max(1, CHUNK_LOGITS.get(kind, CHUNK_LOGITS["cpu"]) // n_vocabulary)
     if not torch.is_grad_enabled():
         return _scored_nats(model, hidden_ND, targets_N, chunk_rows)

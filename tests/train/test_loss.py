@@ -14,7 +14,7 @@ class Head(torch.nn.Module):
         super().__init__()
         generator = torch.Generator().manual_seed(3)
         self.head_weight = torch.nn.Parameter(torch.randn(n_vocabulary, d_model, generator=generator, dtype=dtype))
-        self.logit_softcap = softcap
+        self.vocabulary_size, self.logit_softcap = n_vocabulary, softcap
 
     def head(self, hidden):
         logits = F.linear(hidden, self.head_weight)
@@ -125,3 +125,16 @@ def test_the_whole_model_and_an_empty_mask():
     sum_nats.backward()
     assert sum_nats.item() == 0 and n_scored.item() == 0
     assert all(p.grad is None or not p.grad.any() for p in model.parameters())
+
+
+def test_only_the_fused_road_asks_for_the_heads_matrix():
+    """A head of n-gram tables is no matrix until somebody builds one, of vocabulary x vocabulary and more."""
+
+    head, (hidden, targets, scored) = Head(29, 8), draw(50, 8, 29)
+    want = head_nats(head, hidden, targets, scored)
+    matrix = head.head_weight.detach()
+    del head.head_weight
+    head.head = lambda hidden: F.linear(hidden, matrix)
+    torch.testing.assert_close(head_nats(head, hidden, targets, scored), want)
+    with torch.no_grad():
+        torch.testing.assert_close(head_nats(head, hidden, targets, scored), want)
