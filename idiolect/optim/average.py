@@ -1,4 +1,4 @@
-"""An exponential moving average of the weights, often better than the last ones and never worse to keep."""
+"""An exponential moving average of the weights, which is scored and used in place of the last ones."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from idiolect.errors import CheckpointError
+from idiolect.optim.config import OptimConfig
 
 
 class WeightAverage:
@@ -58,3 +59,8 @@ class WeightAverage:
         for name, average in self._average.items():
             average.copy_(tensors[name])
         self.n_updates = int(tensors["n_updates"])
+
+
+def build_average(config: OptimConfig, model: nn.Module) -> WeightAverage | None:
+    """The average the config asks for, if it does."""
+    return WeightAverage(model, config.average_decay) if config.average_decay else None

@@ -10,13 +10,21 @@ from idiolect.errors import RecipeError
 from idiolect.evaluate.classification import evaluate_classifier, validation_numbers
 from idiolect.models.build import build_model
 from idiolect.models.measure import flops_per_token
+from idiolect.optim.average import build_average
 from idiolect.optim.build import build_optimiser
 from idiolect.optim.schedules import factor
 from idiolect.progress import MetricsLog
 from idiolect.rundir import RunDir
 from idiolect.stages.job import RECORD, Job, lineage, recorded, save_recipe
 from idiolect.stages.prepared import Prepared, prepared
-from idiolect.stages.training import load_model, pick_checkpoint, seed_dropout, set_aside_if_changed, weights_hash
+from idiolect.stages.training import (
+    load_model,
+    load_weights,
+    pick_checkpoint,
+    seed_dropout,
+    set_aside_if_changed,
+    weights_hash,
+)
 from idiolect.tasks.classification import LabelledSource, build_classifier, classification_loss, encode
 from idiolect.tasks.labelled import Splits, read_splits
 from idiolect.train.checkpoint import CheckpointStore
@@ -75,7 +83,7 @@ def fit_and_score(parent: Job, job: Job, ready: Prepared, checkpoint, splits: Sp
     outcome = run_loop(job, ready, classifier, splits)
     store = CheckpointStore(job.run.checkpoints, config.train.keep)
     best = store.load(outcome.best_step or outcome.step)
-    classifier.load_state_dict(best.tensors("weights", str(job.device.torch)))
+    load_weights(classifier, job, best)
     job.progress.heading("Scores beside the baselines")
     found = evaluate_classifier(classifier, tokenizer, splits, max_tokens=config.task.max_tokens, device=job.device)
     return found | {
@@ -129,6 +137,7 @@ def run_loop(job: Job, ready: Prepared, classifier, splits: Splits) -> Outcome:
         progress=job.progress, device=device, probes=[Probe("validation", config.train.eval_every_steps, validation)],
         flops_per_token=flops_per_token(job.recipe.model, tokenizer.vocabulary_size, longest)["training"],
         peak_flops=peak_flops(device), best_by="validation_macro_f1", best_is_high=True,
+        average=build_average(config.optim, classifier),
     )  # fmt: skip
     return train(training)
 

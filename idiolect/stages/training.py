@@ -17,7 +17,7 @@ from idiolect.errors import CheckpointError, RecipeError
 from idiolect.evaluate.score import score
 from idiolect.models.build import build_model
 from idiolect.models.measure import flops_per_token, parameters
-from idiolect.optim.average import WeightAverage
+from idiolect.optim.average import build_average
 from idiolect.optim.build import build_optimiser
 from idiolect.optim.config import advice
 from idiolect.optim.schedules import factor
@@ -97,14 +97,13 @@ def run_loop(job: Job, ready: Prepared) -> Outcome:
     describe(job, model, source.n_samples * length, samples * length)
     seed_dropout(recipe.seed)
     optimiser = build_optimiser(recipe.optim, model)
-    average = WeightAverage(model, recipe.optim.average_decay) if recipe.optim.average_decay else None
     bits = split.n_tokens / split.n_bytes / np.log(2)
     training = Training(
         model=compiled(job, model), optimiser=optimiser, schedule=functools.partial(factor, recipe.optim.schedule),
         source=source, loss_of=lm_loss, config=recipe.train, batch_samples=samples, micro_samples=micro,
         checkpoints=CheckpointStore(job.run.checkpoints, recipe.train.keep),
         metrics=MetricsLog(job.run.metrics, recipe.train.tensorboard), progress=job.progress, device=device,
-        probes=validation_probes(job, ready), average=average, bits_per_byte_per_nat=bits,
+        probes=validation_probes(job, ready), average=build_average(recipe.optim, model), bits_per_byte_per_nat=bits,
         flops_per_token=flops_per_token(recipe.model, tokenizer.vocabulary_size, length)["training"],
         peak_flops=peak_flops(device), settings=deciding_settings(flatten(recipe)) | {"ids": ready.hash},
         breaking_keys=("model", "optim", "data", "seed", "ids"), prefetch=recipe.data.prefetch_batches,
@@ -221,10 +220,15 @@ def pick_checkpoint(job: Job, which: str) -> Checkpoint:
 def load_model(job: Job, vocabulary_size: int, checkpoint: Checkpoint):
     """The run's model with a checkpoint's weights (the averaged ones if it holds any), ready to be used."""
     model = build_model(job.recipe.model, vocabulary_size, job.recipe.seed).to(job.device.torch)
+    load_weights(model, job, checkpoint)
+    return model.eval()
+
+
+def load_weights(model, job: Job, checkpoint: Checkpoint) -> None:
+    """Put a checkpoint's weights into a model: the averaged ones if it holds any, for those are what was scored."""
     part = "average" if "average" in checkpoint.parts() else "weights"
     tensors = checkpoint.tensors(part, str(job.device.torch))
     model.load_state_dict({name: tensors[name] for name in model.state_dict()})
-    return model.eval()
 
 
 def weights_hash(checkpoint: Checkpoint) -> str:

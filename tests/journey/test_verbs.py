@@ -208,11 +208,12 @@ def test_finetune_learns_a_task_and_stands_beside_baselines(here, ask):
     task = {"task.train": "labelled.csv", "train.steps": 40, "train.eval_every_steps": 20, "train.batch_tokens": 512}
     flags = [f"--finetune.{key}={value}" for key, value in task.items()]
     arguments = ("finetune", "runs/mine", "--task", "classification", *flags,
-                 "--finetune.optim.optimiser.learning_rate=0.003")  # fmt: skip
+                 "--finetune.optim.optimiser.learning_rate=0.003", "--finetune.optim.average_decay=0.9")  # fmt: skip
     code, found = ask(*arguments)
     assert code == 0 and set(found["baselines"]) == {"majority", "tf_idf"}
     assert found["scores"]["accuracy"]["low"] <= found["scores"]["accuracy"]["value"] and found["parent"] == "mine"
     assert (here / "runs/mine-classification/finetune.json").exists()
+    assert list(here.glob("runs/mine-classification/checkpoints/step-*/average.safetensors"))
     assert ask(*arguments)[1] == found and "nothing to do" in ask.stderr
 
 

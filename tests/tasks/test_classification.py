@@ -9,6 +9,8 @@ import torch
 
 from idiolect.models.build import build_model
 from idiolect.models.config import GPTConfig
+from idiolect.optim.build import build_optimiser
+from idiolect.optim.config import OptimConfig
 from idiolect.optim.groups import assign_groups
 from idiolect.tasks.classification import (
     Encoded,
@@ -43,8 +45,8 @@ def digits(n, seed=0):
     return texts, np.array([int("7" in t) for t in texts])
 
 
-def classifier_of(seed=0, **changes):
-    model = build_model(GPTConfig(context_length=16, n_layers=2, d_model=32, n_heads=2), V, seed)
+def classifier_of(seed=0, model=None, **changes):
+    model = build_model(GPTConfig(context_length=16, n_layers=2, d_model=32, n_heads=2, **(model or {})), V, seed)
     return build_classifier(ClassificationConfig(**({"dropout": 0.0} | changes)), model, 2)
 
 
@@ -109,6 +111,26 @@ def test_padding_changes_no_answer(pool):
     beside = classifier(wide.tokens_BT, wide.loss_mask_BT)[:1]
     torch.testing.assert_close(alone, beside, atol=1e-5, rtol=0)
     assert alone.abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("pool", ["last", "mean"])
+def test_a_model_with_tables_at_its_head_can_be_classified_with(pool):
+    """Its hidden states are wider than the model: the tables' rows travel in them, and learn too."""
+    tables = {"ngram_orders": (2,), "ngram_head_orders": (1, 2)}
+    classifier = classifier_of(pool=pool, head_init="small", model=tables)
+    assert classifier.head.linear.in_features == 32 + V
+    optimiser = build_optimiser(OptimConfig(), classifier)
+    batch = source_of(["123", "4" * 15, "7"], [0, 1, 1], shuffle=False).batch(0, 3)
+    nats = []
+    for _ in range(8):
+        found = classification_loss(classifier, batch)[0]
+        found.backward()
+        assert math.isfinite(optimiser.clip())
+        optimiser.step()
+        optimiser.zero_grad()
+        nats.append(found.item())
+    assert nats[-1] < 0.9 * nats[0]
+    assert all(table.weight.abs().sum() > 0 for table in classifier.model.to_logits.tables.values())
 
 
 def test_a_zero_head_starts_at_the_entropy_of_a_fair_guess():
