@@ -215,11 +215,12 @@ class _Decoding:
         if config.is_greedy:
             ids_B = adjusted_BV.argmax(-1)
         else:
-            chance_B = torch.tensor([row.chance() for row in self.rows], dtype=torch.float64, device=self.device)
+            place = sampling.place_of(self.device)
+            chance_B = torch.tensor([row.chance() for row in self.rows], dtype=torch.float64, device=place)
             ids_B = sampling.choose(
-                adjusted_BV, chance_B,
+                adjusted_BV.to(place), chance_B,
                 temperature=config.temperature, top_k=config.top_k, top_p=config.top_p, min_p=config.min_p,
-            )  # fmt: skip
+            ).to(self.device)  # fmt: skip
         ids_B1 = ids_B.unsqueeze(-1)
         if self.seen_BV is not None:
             self.seen_BV.scatter_(-1, ids_B1, True)

@@ -15,6 +15,11 @@ import torch
 N_LIKELIEST = 256
 
 
+def place_of(device: torch.device) -> torch.device:
+    """Where `choose` can work on a device's logits: there, but for Apple's GPUs, which have no double precision."""
+    return torch.device("cpu") if device.type == "mps" else device
+
+
 def penalise_repeats(logits_BV: torch.Tensor, seen_BV: torch.Tensor, penalty: float) -> torch.Tensor:
     """Divide positive and multiply negative logits of tokens already in the text (arXiv 1909.05858, section 4.1)."""
     penalised_BV = torch.where(logits_BV < 0, logits_BV * penalty, logits_BV / penalty)

@@ -119,3 +119,8 @@ def test_no_chance_lands_on_a_dropped_token():
     logits_BK = torch.tensor([[-math.inf, 0.0, -math.inf, 0.0, -math.inf]]).expand(3, -1)
     chance_B = torch.tensor([0.0, 0.5, 1 - 2**-53], dtype=torch.float64)
     assert sampling.draw(logits_BK, chance_B).tolist() == [1, 3, 3]
+
+
+def test_apples_gpus_without_double_precision_leave_the_draw_to_the_cpu():
+    assert sampling.place_of(torch.device("mps")) == torch.device("cpu")
+    assert sampling.place_of(torch.device("cuda", 1)) == torch.device("cuda", 1)
