@@ -1,11 +1,14 @@
 """What a search over settings is: its axes, how points are chosen, and when it ends."""
 
+import math
 from typing import Literal
 
 from pydantic import model_validator
 
 from idiolect.config import Config, Items, field
 from idiolect.errors import RecipeError
+
+MOST_POINTS = 100_000
 
 
 class Axis(Config):
@@ -62,7 +65,7 @@ class TuneConfig(Config):
         "random", "random beats a grid beyond two axes at equal cost (Bergstra & Bengio, JMLR 13, 2012)"
     )
     space: Items[Axis] = field((), "what varies: a table [[tune.space]] for each setting")
-    trials: int = field(16, "trials in all; a grid stops earlier when it is used up", ge=1, le=100_000)
+    trials: int = field(16, "trials in all; a grid stops earlier when it is used up", ge=1, le=MOST_POINTS)
     budget_seconds: float = field(0.0, "start no further trial after this much time in trials; 0 = no limit", ge=0)
     metric: str = field("validation_bits_per_byte", "the score a trial returns")
     direction: Literal["minimise", "maximise"] = field("minimise", "whether less or more of it is better")
@@ -76,11 +79,23 @@ class TuneConfig(Config):
             raise RecipeError(
                 f'tune.space names "{twice}" twice', why="one setting has one axis", fix="join the two axes into one"
             )
-        split = next((key for key in keys if key.startswith(("evaluate.", "corpus.split"))), None)
+        # Cleaning and dividing both change the held-out documents.
+        split = next((key for key in keys if key.startswith(("evaluate.", "corpus."))), None)
         if split:
             raise RecipeError(
                 f'tune.space varies "{split}"',
                 why="trials scored on different held-out text can't be compared",
                 fix="remove that axis",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def check_grid(self):
+        n_points = math.prod(len(axis.values) or axis.points for axis in self.space)
+        if self.kind == "grid" and n_points > MOST_POINTS:
+            raise RecipeError(
+                f"tune.space is a grid of {n_points:,} points",
+                why=f"a grid is written out before it is searched; {MOST_POINTS:,} are the most",
+                fix="fewer points an axis, or --tune.kind=random",
             )
         return self

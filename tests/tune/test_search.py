@@ -149,6 +149,20 @@ def test_an_axis_that_can_not_be_is_one_error(axis):
     assert caught.value.why and caught.value.fix
 
 
+@pytest.mark.parametrize("key", ["evaluate.stride", "corpus.split_by", "corpus.min_characters", "corpus.unicode_form"])
+def test_nothing_that_changes_the_held_out_text_may_vary(key):
+    with pytest.raises(RecipeError, match="varies") as caught:
+        TuneConfig(space=(Axis(key=key, values=(1, 2)),))
+    assert key in caught.value.what
+
+
+def test_a_grid_too_large_to_write_out_is_refused():
+    axes = tuple(Axis(key=f"optim.rate_{i}", low=0.1, high=1.0, points=1000) for i in range(4))
+    with pytest.raises(RecipeError, match="grid of 1,000,000,000,000 points"):
+        TuneConfig(kind="grid", space=axes)
+    assert len(TuneConfig(kind="random", space=axes).space) == 4
+
+
 def test_a_recipe_spells_the_space_as_tables(tmp_path):
     class Whole(Config):
         tune: TuneConfig = field(TuneConfig(), "the search")
