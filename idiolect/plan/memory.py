@@ -13,12 +13,11 @@ Activations are what autograd keeps, read off the module line by line; `tests/pl
 from __future__ import annotations
 
 from idiolect.models import measure
-from idiolect.models.config import GPTConfig
+from idiolect.models.config import GPTConfig, table_rows
 from idiolect.optim.config import OptimConfig, RowAdagradConfig, RowAdamConfig
+from idiolect.train.loss import CHUNK_LOGITS, PLAIN_LOGITS
 
-# train/loss.py: logits up to here are held whole, beyond it in chunks; several copies live at once in either road.
-PLAIN_LOGITS = {"cpu": 2**22, "cuda": 2**27}
-CHUNK_LOGITS = {"cpu": 2**21, "cuda": 2**26}
+# Logits are held whole up to PLAIN_LOGITS, beyond it in chunks; several copies live at once in either road.
 PLAIN_COPIES, CHUNK_COPIES = 3, 3
 # Python with torch loaded and one step run, before any tensor of ours: measured as resident set, torch 2.13 CPU.
 PROCESS_BYTES = {"cpu": 330_000_000, "cuda": 0}
@@ -42,10 +41,9 @@ def training_memory(
     """
     optim = optim or OptimConfig()
     counted = measure.parameters(config, vocabulary_size)
-    weights = 4 * counted["total"]
     parts = {
-        "weights": weights,
-        "gradients": weights,
+        "weights": 4 * counted["total"],
+        "gradients": gradients(config, counted, vocabulary_size, batch_tokens),
         "moments": moments(config, counted, vocabulary_size, optim),
         "activations": activations(config, batch_tokens, dtype, context_length),
         "logits": logits(config, vocabulary_size, batch_tokens, device),
@@ -62,6 +60,25 @@ def training_memory(
     peak = steady + max(forward, backward)
     spread = HEAP_SPREAD if device == "cpu" else 1.0
     return parts | {"peak": peak, "resident": round(parts["process"] + spread * (peak - parts["process"]))}
+
+
+def gradients(config: GPTConfig, counted: dict[str, int], vocabulary_size: int, batch_tokens: int) -> int:
+    """Bytes of all gradients: as many as weights, but of n-gram tables only the rows that the tokens looked up."""
+    dense = counted["total"] - counted["ngram_tables"] - counted["ngram_head_tables"]
+    return 4 * dense + sum(
+        # Row by row as the backward pass leaves them, which all tables share, and each row once with its number.
+        4 * width * batch_tokens + sum((4 * width + 8) * min(batch_tokens, rows) for rows in n_rows)
+        for width, n_rows in tables(config, vocabulary_size)
+    )
+
+
+def tables(config: GPTConfig, vocabulary_size: int) -> list[tuple[int, list[int]]]:
+    """The n-gram tables at the input and at the head: their width, and the rows of each."""
+    found = [
+        (config.d_model, config.ngram_orders, config.ngram_buckets),
+        (vocabulary_size, config.ngram_head_orders, config.ngram_head_buckets),
+    ]
+    return [(width, [table_rows(n, most, vocabulary_size) for n in orders]) for width, orders, most in found if orders]
 
 
 def moments(config: GPTConfig, counted: dict[str, int], vocabulary_size: int, optim: OptimConfig) -> int:
@@ -120,11 +137,16 @@ def activations(config: GPTConfig, batch_tokens: int, dtype: str = "float32", co
 
 def logits(config: GPTConfig, vocabulary_size: int, batch_tokens: int, device: str) -> int:
     """Bytes the head and its cross-entropy hold at once, whole or a chunk at a time."""
-    numbers = vocabulary_size * batch_tokens
+    numbers, at_head = vocabulary_size * batch_tokens, len(config.ngram_head_orders)
+    # Rows of tables travel in the hidden state, beside the model's own channels; before, each stands alone.
+    width = config.d_model + vocabulary_size if at_head else 0
     if numbers <= PLAIN_LOGITS.get(device, PLAIN_LOGITS["cpu"]):
-        return 4 * PLAIN_COPIES * numbers
+        return 4 * (max(PLAIN_COPIES, at_head + 1) * numbers + width * batch_tokens)
     chunk = max(vocabulary_size, CHUNK_LOGITS.get(device, CHUNK_LOGITS["cpu"]))
-    return 4 * (CHUNK_COPIES * chunk + config.d_model * batch_tokens)
+    # With tables the head is put together as a matrix: itself, the identity in it, and its gradient.
+    held = max(CHUNK_COPIES * chunk + 3 * vocabulary_size * width, at_head * numbers) + width * batch_tokens
+    hidden_gradient = (width or config.d_model) * batch_tokens
+    return 4 * (held + hidden_gradient)
 
 
 def workspace(config: GPTConfig, vocabulary_size: int, batch_tokens: int, optim: OptimConfig) -> int:

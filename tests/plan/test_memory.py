@@ -13,6 +13,8 @@ from idiolect.models.config import GPTConfig
 from idiolect.optim.build import build_optimiser
 from idiolect.optim.config import AdafactorConfig, AdamWConfig, LionConfig, MuonConfig, OptimConfig, SGDConfig
 from idiolect.plan import memory, throughput
+from idiolect.train import loss
+from idiolect.train.loss import lm_loss
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"n_layers": 4, "d_model": 128, "n_heads": 2, "context_length": 128}
@@ -58,6 +60,39 @@ def test_moments_are_what_the_optimiser_holds(rule):
     assert counted["weights"] == sum(p.nbytes for p in model.parameters())
 
 
+TABLES = {"ngram_orders": (2, 3), "ngram_buckets": 3000, "ngram_head_orders": (1, 2), "ngram_head_buckets": 5000}
+
+
+def test_of_tables_only_the_rows_read_have_gradients():
+    config, optim = GPTConfig(**SMALL, **TABLES), OptimConfig(clip_norm=1.0)
+    model = build_model(config, 70, seed=0)
+    optimiser = build_optimiser(optim, model)
+    batch = throughput.random_batch(4, 128, 70)
+    lm_loss(model, batch)[0].backward()
+    optimiser.clip()
+    held = 0
+    for p in model.parameters():
+        held += p.grad.values().nbytes + p.grad.indices().nbytes if p.grad.is_sparse else p.grad.nbytes
+    shared = 4 * 4 * 128 * (128 + 70)
+    counted = memory.training_memory(config, 70, 4 * 128, optim)
+    # Above, because of two rows that are read twice; all rows of all tables would be 1.9 MB more.
+    assert held + shared <= counted["gradients"] <= 1.1 * (held + shared)
+    assert counted["weights"] == sum(p.nbytes for p in model.parameters())
+    optimiser.step()
+    assert counted["moments"] == pytest.approx(sum(t.nbytes for t in optimiser.tensors().values()), rel=0.05)
+
+
+def test_tables_at_the_head_widen_the_hidden_state():
+    plain, tabled = GPTConfig(**SMALL), GPTConfig(**SMALL, ngram_head_orders=(1, 2))
+    for vocabulary, tokens in ((70, 512), (2000, 8192)):
+        more = memory.logits(tabled, vocabulary, tokens, "cpu") - memory.logits(plain, vocabulary, tokens, "cpu")
+        assert more >= 4 * tokens * (128 + vocabulary)
+
+
+def test_logits_are_counted_by_the_roads_the_loss_takes():
+    assert memory.PLAIN_LOGITS is loss.PLAIN_LOGITS and memory.CHUNK_LOGITS is loss.CHUNK_LOGITS
+
+
 WORKER = """
 import json, resource, sys
 import torch
@@ -86,10 +121,12 @@ print(json.dumps({"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak resident set")
-@pytest.mark.parametrize(("width", "layers", "rows", "vocabulary", "muon"),
-                         [(256, 4, 12, 4096, False), (384, 4, 8, 8192, True), (128, 8, 32, 512, False)])  # fmt: skip
-def test_the_peak_of_a_real_process_is_within_15_percent(width, layers, rows, vocabulary, muon):
-    asked = {"model": {"n_layers": layers, "d_model": width, "n_heads": width // 64, "context_length": 256},
+@pytest.mark.parametrize(("width", "layers", "rows", "vocabulary", "muon", "orders"),
+                         [(256, 4, 12, 4096, False, []), (384, 4, 8, 8192, True, []), (128, 8, 32, 512, False, []),
+                          (128, 3, 32, 256, True, [1, 2, 3, 4, 5])])  # fmt: skip
+def test_the_peak_of_a_real_process_is_within_15_percent(width, layers, rows, vocabulary, muon, orders):
+    asked = {"model": {"n_layers": layers, "d_model": width, "n_heads": width // 64, "context_length": 256,
+                       "ngram_head_orders": orders},
              "rows": rows, "vocabulary": vocabulary, "muon": muon}  # fmt: skip
     # With freed memory given back at once the peak is what is alive; the heap's own spread is `resident`'s business.
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "131072", "PYTHONPATH": str(ROOT)}
