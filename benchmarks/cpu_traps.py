@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 
-SPINS = {"default": {}, "passive": {"OMP_WAIT_POLICY": "PASSIVE"}, "spin 1e3": {"GOMP_SPINCOUNT": "1000"},
+SPINS = {"default": {}, "passive": {"OMP_WAIT_POLICY": "PASSIVE"}, "spin 1e3": {"GOMP_SPINCOUNT": "1000"}, "spin 3e3": {"GOMP_SPINCOUNT": "3000"},
          "spin 1e4": {"GOMP_SPINCOUNT": "10000"}, "spin 1e5": {"GOMP_SPINCOUNT": "100000"}}  # fmt: skip
 STEPS = """
 import json, sys, time, torch

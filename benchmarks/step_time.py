@@ -93,7 +93,7 @@ class Child:
 
     def __init__(self, which: str, name: str, threads: int):
         # What `idiolect` sets for itself before torch is loaded; a plain script has OpenMP's defaults.
-        settings = {"GOMP_SPINCOUNT": "1000"} if which == "ours" else {}
+        settings = {"GOMP_SPINCOUNT": "3000"} if which == "ours" else {}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.step_time", "--child", which, "--shape", name,
              "--threads", str(threads)],
@@ -115,7 +115,7 @@ def compare(name: str, rounds: int, threads: int) -> None:
     """One shape, both loops in turn."""
     plain, ours = Child("plain", name, threads), Child("ours", name, threads)
     plain.seconds(3), ours.seconds(3)
-    n = max(1, round(0.6 / plain.seconds(3)))
+    n = max(2, round(1.0 / min(plain.seconds(3) for _ in range(3))))
     pairs = []
     for number in range(rounds):
         # The order alternates, so that a drift of the machine's speed favours neither.

@@ -5,16 +5,20 @@ a flag, `--section.key=value`; the few flags of a verb's own are in `verbs.py`.
 """
 
 import argparse
+import contextlib
 import difflib
 import importlib
 import os
+import re
+import signal
 import sys
 import textwrap
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from idiolect import __version__
-from idiolect.errors import IdiolectError, RecipeError, Stopped, out_of_memory
+from idiolect.errors import IdiolectError, RecipeError, in_our_form
 from idiolect.request import Request
 from idiolect.verbs import VERBS
 
@@ -22,40 +26,44 @@ from idiolect.verbs import VERBS
 def main(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit code. A user's mistake is printed in three lines, without a traceback."""
     traceback = "--traceback" in arguments
-    # OpenMP reads this once, when torch is first loaded. By default threads spin for milliseconds at each barrier: on
-    # a quiet machine that is 4 % faster than this, beside one busy job it is 1.7 to 60 times slower
+    # OpenMP reads this once, when torch is first loaded. By default its threads spin for milliseconds at each barrier:
+    # beside one busy job a step then takes six times as long as with this, and alone it is no faster
     # (docs/performance.md).
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     try:
         request = parse([a for a in arguments if a != "--traceback"])
         if request is None:
             return 0
         journey = importlib.import_module("idiolect.journey")
-        result = getattr(journey, request.verb)(request)
+        with _terminable():
+            result = getattr(journey, request.verb)(request)
         if request.json and result is not None:
             from idiolect.progress import print_result
 
             print_result(result)
         return 0
-    except IdiolectError as error:
-        if traceback:
-            raise
-        return _complain(error)
-    except KeyboardInterrupt:
-        if traceback:
-            raise
-        return _complain(
-            Stopped("stopped by ctrl-C", why="what was finished is kept", fix="run the same command again")
-        )
-    except (MemoryError, RuntimeError) as error:
-        full = out_of_memory(error)
-        if traceback or full is None:
-            raise
-        return _complain(full)
     except BrokenPipeError:
         # The reader of our output left (`| head`): not our error, and Python must not flush into the closed pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (IdiolectError, KeyboardInterrupt, OSError, MemoryError, RuntimeError) as error:
+        ours = in_our_form(error)
+        if traceback or ours is None:
+            raise
+        return _complain(ours)
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM is answered like ctrl-C: the stage at work leaves nothing half done, and the exit code says so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.default_int_handler(signal.SIGINT, None))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _complain(error: IdiolectError) -> int:
@@ -76,6 +84,12 @@ def parse(arguments: Sequence[str]) -> Request | None:
         print(f"idiolect {__version__}")
         return None
     verb = arguments[0]
+    undecodable = next((a for a in arguments if re.search("[\ud800-\udfff]", a)), None)
+    if undecodable is not None:
+        raise RecipeError(
+            f"{undecodable.encode('utf-8', 'surrogateescape')!r} is not UTF-8",
+            why="what you type is written into recipes and reports", fix="rename the file, or name the folder it is in",
+        )  # fmt: skip
     if verb not in VERBS:
         near = difflib.get_close_matches(verb, VERBS, 1, 0.5)
         raise RecipeError(
@@ -86,26 +100,36 @@ def parse(arguments: Sequence[str]) -> Request | None:
     if {"-h", "--help"} & set(arguments[1:]):
         print(_parser(verb).format_help())
         return None
-    known, rest = _parser(verb).parse_known_args(list(arguments[1:]))
+    known, rest = _parser(verb).parse_known_args(_settings_joined(verb, arguments[1:]))
     target, flags = _settings(verb, known.target, rest)
-    options = {o.flag[2:].replace("-", "_"): getattr(known, o.flag[2:].replace("-", "_")) for o in VERBS[verb].options}
+    own = {option.name: getattr(known, option.name) for option in VERBS[verb].options}
+    out = own.pop("out", None)
     return Request(
-        verb, target, flags, options, known.name, Path(known.runs), Path(known.out) if known.out else None, known.json,
-        known.quiet,
-    )  # fmt: skip
+        verb, target, flags, own, known.name, Path(known.runs), Path(out) if out else None, known.json, known.quiet
+    )
+
+
+def _settings_joined(verb: str, arguments: Sequence[str]) -> list[str]:
+    """`--a.b c` as `--a.b=c`, or argparse would take the value of a setting for the recipe."""
+    ours = {"--name", "--runs", "--json", "--quiet", *(option.flag for option in VERBS[verb].options)}
+    joined: list[str] = []
+    waiting = False
+    for argument in arguments:
+        if waiting and not argument.startswith("--"):
+            joined[-1] += f"={argument}"
+            waiting = False
+            continue
+        waiting = argument.startswith("--") and "=" not in argument and argument not in ours
+        joined.append(argument)
+    return joined
 
 
 def _settings(verb: str, target: str | None, rest: list[str]) -> tuple[str | None, tuple[str, ...]]:
-    """What argparse left: settings as `--a.b=c`, `--a.b c` or, for a switch, `--a.b`."""
+    """What argparse left: settings as `--a.b=c` or, for a switch, `--a.b`; and the target, if it stood after them."""
     flags: list[str] = []
-    waiting = False
     for token in rest:
         if token.startswith("--"):
             flags.append(token[2:])
-            waiting = "=" not in token
-        elif waiting:
-            flags[-1] += f"={token}"
-            waiting = False
         elif target is None and VERBS[verb].target:
             target = token
         else:
@@ -144,7 +168,6 @@ def _parser(name: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--runs", default="runs", metavar="FOLDER", help="where runs and prepared data live (default: runs)"
     )
-    parser.add_argument("--out", metavar="PATH", help="file or folder to write, where the verb writes one")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line of standard output")
     parser.add_argument("--quiet", action="store_true", help="no progress, no news")
     parser.add_argument("--traceback", action="store_true", help="show where in the code an error arose")
