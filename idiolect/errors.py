@@ -90,19 +90,6 @@ class ResourceError(IdiolectError):
     kind = "resource"
 
 
-def out_of_memory(error: BaseException) -> ResourceError | None:
-    """Our error for the several ways in which Python, numpy and torch say that the memory is full; None for others."""
-    # torch's on a CPU is a plain RuntimeError, on a GPU a class of torch's, which is not to be imported here.
-    said = str(error) if isinstance(error, RuntimeError) else ""
-    if not (isinstance(error, MemoryError) or "out of memory" in said or "can't allocate memory" in said):
-        return None
-    return ResourceError(
-        "the memory is full",
-        why="this needs more than the machine has free",
-        fix="a smaller --train.micro_batch_tokens, --evaluate.batch_tokens or --model.d_model",
-    )
-
-
 class RunInUse(IdiolectError):
     """Another live process holds the run directory."""
 
@@ -122,3 +109,31 @@ class Stopped(IdiolectError):
 
     exit_code = 75
     kind = "stopped"
+
+
+def in_our_form(error: BaseException) -> IdiolectError | None:
+    """Our error for what a user can put right, whoever raised it: a signal, a full memory, a file. None for others."""
+    if isinstance(error, IdiolectError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return Stopped("stopped by a signal", why="what was finished is kept", fix="run the same command again")
+    if isinstance(error, OSError) and error.errno and not isinstance(error, BrokenPipeError):
+        return ResourceError(
+            f"{error.filename or 'a file'} can't be used",
+            why=f"{error.strerror} (errno {error.errno})",
+            fix="check that it is there, its permissions and the space on the disk, then the same command again",
+        )
+    return out_of_memory(error)
+
+
+def out_of_memory(error: BaseException) -> ResourceError | None:
+    """Our error for the several ways in which Python, numpy and torch say that the memory is full; None for others."""
+    # torch's on a CPU is a plain RuntimeError, on a GPU a class of torch's, which is not to be imported here.
+    said = str(error) if isinstance(error, RuntimeError) else ""
+    if not (isinstance(error, MemoryError) or "out of memory" in said or "can't allocate memory" in said):
+        return None
+    return ResourceError(
+        "the memory is full",
+        why="this needs more than the machine has free",
+        fix="a smaller --train.micro_batch_tokens, --evaluate.batch_tokens or --model.d_model",
+    )

@@ -24,8 +24,7 @@ def new(request: Request) -> dict:
     """Write a short recipe for a user's own text and budget."""
     from idiolect.stages.planning import write_recipe
 
-    progress = Progress(quiet=request.quiet, json=request.json)
-    return write_recipe(request.target, request.options["text"], request.options["budget"], request.flags, progress)
+    return write_recipe(request, Progress(quiet=request.quiet, json=request.json))
 
 
 def run(request: Request) -> dict:
@@ -158,7 +157,7 @@ def report(request: Request) -> dict:
     job = _job(request, trained=True)
     with recorded(job):
         ready = prepared(job)
-        path = reported(job, ready, floors(job, ready))
+        path = reported(job, ready, floors(job, ready), request.out)
     job.progress.show(str(path))
     return {"report": str(path)}
 

@@ -7,6 +7,7 @@ JSON). On a terminal bars move; elsewhere a line is printed every few seconds, s
 import contextlib
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -22,14 +23,22 @@ from rich.text import Text
 PLAIN_LINE_EVERY_SECONDS = 5.0
 
 
+class _Console(Console):
+    """A console whose reader may leave (`| head`): then it says no more, and the work goes on."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+
+
 class Progress:
     """The console of one command; every long function receives it."""
 
     def __init__(self, *, quiet: bool = False, json: bool = False):
-        self._console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+        self._console = _Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
         # A table squeezed into 80 columns of a log file folds its cells; a file has no width.
         width = None if sys.stdout.isatty() else 160
-        self._results = self._console if json else Console(highlight=False, soft_wrap=True, width=width)
+        self._results = self._console if json else _Console(highlight=False, soft_wrap=True, width=width)
         self.quiet = quiet
 
     @classmethod

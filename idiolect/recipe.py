@@ -4,6 +4,7 @@ A recipe file holds what differs from the defaults below; `runs/<name>/recipe.to
 """
 
 import difflib
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,8 +57,14 @@ class Recipe(Config):
 def find_recipe(target: str) -> Path:
     """The file a user means: a path, or the name of a built-in recipe. Raises RecipeError naming what is near."""
     path = Path(target)
-    if path.suffix == ".toml" or path.exists():
+    if path.suffix == ".toml":
         return path
+    if path.exists():
+        raise RecipeError(
+            f"{target} is not a recipe",
+            why="a recipe is a .toml file",
+            fix=f"idiolect new mine.toml --text {shlex.quote(target)} --budget 10m  (to train on it)",
+        )
     built_in = BUILT_IN / f"{target}.toml"
     if built_in.is_file():
         return built_in

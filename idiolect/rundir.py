@@ -90,14 +90,19 @@ def read_json(path: Path) -> Any:
         raise DataError(
             f"{path} is missing",
             why="a file of this stage or run is gone",
-            fix="run the same command again: what is missing is made anew",
+            fix=_anew(Path(path)),
         ) from None
     except (ValueError, RecursionError) as error:
         raise DataError(
             f"{path} is not valid JSON",
             why=str(error),
-            fix="delete the folder that holds it and run the same command again",
+            fix=_anew(Path(path)),
         ) from None
+
+
+def _anew(path: Path) -> str:
+    # Of a stage everything is made together; a run holds weights, which must not be deleted for a file beside them.
+    return _again(path.parent) if path.name == MANIFEST or is_complete(path.parent) else _again(path)
 
 
 def disk_error(error: OSError, path: Path) -> ResourceError:
@@ -270,7 +275,9 @@ class RunDir:
             lock = FileLock(self.path / "lock", timeout=0)
             lock.acquire()
         except Timeout:
-            who = read_json(holder) if holder.exists() else {}
+            who = {}
+            with contextlib.suppress(DataError):  # it may be let go of at this very moment
+                who = read_json(holder)
             raise RunInUse(
                 f"{self.path} is in use by process {who.get('pid', '?')} on {who.get('host', '?')}",
                 why="two processes in one run would overwrite each other's checkpoints",

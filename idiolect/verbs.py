@@ -15,6 +15,11 @@ class Option:
     repeat: bool = False
     default: str | None = None
 
+    @property
+    def name(self) -> str:
+        """The flag as Python names it."""
+        return self.flag[2:].replace("-", "_")
+
 
 @dataclass(frozen=True)
 class Verb:
@@ -144,12 +149,13 @@ VERBS: dict[str, Verb] = {
         "GPT-2 and Llama settings can be exported. The folder is loaded by stock transformers and its logits are "
         "compared with ours before the export counts as done.",
         (("idiolect export runs/mine --out my-model", ""),),
-        (CHECKPOINT,),
+        (CHECKPOINT, Option("--out", "the folder to write (default: huggingface/ in the run)", "FOLDER")),
     ),
     "report": Verb(
         "write the run's report: one HTML file",
         "The file needs no network and no server: mail it, keep it, print it.",
-        (("idiolect report runs/mine", ""),),
+        (("idiolect report runs/mine", ""), ("idiolect report runs/mine --out mine.html", "a copy to hand on")),
+        (Option("--out", "a file to write besides the run's own report.html", "FILE"),),
     ),
     "show": Verb(
         "every setting with its origin; the corpus; the tokenizer",

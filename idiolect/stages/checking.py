@@ -1,17 +1,15 @@
 """Every byte of a run against the hashes that were taken when it was written."""
 
-import json
-
 from idiolect.errors import DataError
-from idiolect.rundir import PREPARED, is_complete, verify_folder
-from idiolect.stages.job import Job
+from idiolect.rundir import PREPARED, read_json, verify_folder
+from idiolect.stages.job import Job, complete_steps
 from idiolect.tokenizer import shards
 
 
 def verified(job: Job) -> dict:
     """Check the run's stages and checkpoints. Raises DataError when any is damaged."""
     folders = [job.runs / PREPARED / name for name in stage_names(job)]
-    checkpoints = sorted(p for p in job.run.checkpoints.glob("step-*") if is_complete(p))
+    checkpoints = [job.run.checkpoints / f"step-{step:06d}" for step in complete_steps(job.run)]
     if not folders and not checkpoints:
         raise DataError(f"the run {job.run.name} holds nothing to verify", why="nothing has been prepared or trained",
                         fix="idiolect run RECIPE")  # fmt: skip
@@ -41,4 +39,4 @@ def stage_names(job: Job) -> list[str]:
     """The prepared folders a run was made from, by its lineage."""
     if not job.run.lineage.exists():
         return []
-    return list(json.loads(job.run.lineage.read_text()).get("stages", {}).values())
+    return list(read_json(job.run.lineage).get("stages", {}).values())

@@ -13,7 +13,7 @@ from pathlib import Path
 from idiolect import __version__, rundir
 from idiolect.config import to_toml
 from idiolect.config_load import Loaded
-from idiolect.errors import DataError, IdiolectError, RecipeError, out_of_memory
+from idiolect.errors import DataError, RecipeError, in_our_form
 from idiolect.progress import Progress
 from idiolect.recipe import Recipe, find_recipe, load_recipe
 from idiolect.rundir import RunDir
@@ -62,6 +62,8 @@ def open_job(
     if not folder.is_dir() and not folder.suffix and (runs / target / "recipe.toml").is_file():
         folder = runs / target
     if folder.is_dir():
+        if not folder.name or folder.name == "..":
+            folder = folder.resolve()  # `.` from inside a run: its name is what the folder is called
         if not (folder / "recipe.toml").is_file():
             raise RecipeError(
                 f"{target} is not the folder of a run", why="it holds no recipe.toml",
@@ -96,13 +98,10 @@ def recorded(job: Job) -> Iterator[None]:
     with job.run.lock():
         try:
             yield
-        except IdiolectError as error:
-            _leave(job, error.exit_code, error.kind, error.what)
-            raise
         except BaseException as error:
-            full = out_of_memory(error)
-            if full is not None:
-                _leave(job, full.exit_code, full.kind, full.what)
+            ours = in_our_form(error)
+            if ours is not None:
+                _leave(job, ours.exit_code, ours.kind, ours.what)
             else:
                 _leave(job, 1, type(error).__name__, str(error))
             raise
@@ -110,11 +109,16 @@ def recorded(job: Job) -> Iterator[None]:
 
 
 def _leave(job: Job, code: int, kind: str, message: str) -> None:
-    steps = sorted(p.name for p in job.run.checkpoints.glob("step-*") if rundir.is_complete(p))
-    last = max(steps, key=lambda name: int(name.split("-")[1]), default=None)
+    last = max(complete_steps(job.run), default=None)
     # Paths of this machine don't belong in an artefact.
     message = message.replace(str(Path.cwd()) + os.sep, "").replace(str(Path.home()), "~")
-    job.run.write_exit(code, kind, message, int(last.split("-")[1]) if last else None, last)
+    job.run.write_exit(code, kind, message, last, f"step-{last:06d}" if last is not None else None)
+
+
+def complete_steps(run: RunDir) -> list[int]:
+    """Steps whose checkpoint was finished; the folder of one that a kill cut short has another name."""
+    found = (p for p in run.checkpoints.glob("step-*") if p.name[5:].isdigit() and rundir.is_complete(p))
+    return sorted(int(p.name[5:]) for p in found)
 
 
 def save_recipe(job: Job) -> None:

@@ -9,7 +9,7 @@ import psutil
 from idiolect.config import flatten, to_toml
 from idiolect.corpus.find import find
 from idiolect.device import Device, prepare_process, resolve_device
-from idiolect.errors import RecipeError
+from idiolect.errors import DataError, RecipeError
 from idiolect.plan import planner
 from idiolect.plan.count import shape
 from idiolect.plan.doctor import examine
@@ -30,19 +30,21 @@ TIMED_WIDTHS = (64, 128, 256, 512)
 DEFAULT_BUDGET = "10m"
 
 
-def write_recipe(target: str | None, texts: list[str], budget: str | None, flags, progress: Progress) -> dict:
+def write_recipe(request: Request, progress: Progress) -> dict:
     """`new`: a short commented recipe that fits the text, the machine and the budget."""
-    path = Path(target or "")
+    path, texts, budget, runs = (
+        Path(request.target or ""), request.options["text"], request.options["budget"], request.runs,
+    )  # fmt: skip
     if path.suffix != ".toml":
         raise RecipeError(
-            f"{target or 'nothing'} can't name the recipe", why="a recipe is a .toml file",
+            f"{request.target or 'nothing'} can't name the recipe", why="a recipe is a .toml file",
             fix="idiolect new mine.toml --text ./my-folder --budget 10m",
         )  # fmt: skip
     if path.exists():
         raise RecipeError(f"{path} exists already", why="a recipe of yours is never overwritten",
                           fix="another name, or delete it first")  # fmt: skip
     check_name(path.stem)
-    planned = plan_for(texts, budget, flags, Path("runs"), path.stem, progress)
+    planned = plan_for(texts, budget, request.flags, runs, path.stem, progress)
     settings = {"corpus.text": list(planned["text"])} | planned["overrides"] | planned["given"]
     loaded = load_recipe(None, [f"{key}={_as_flag(value)}" for key, value in settings.items()])
     arithmetic = "\n".join(planned["lines"])
@@ -54,7 +56,8 @@ def write_recipe(target: str | None, texts: list[str], budget: str | None, flags
     write_atomic(path, to_toml(loaded.config, header=header, only=set(settings)))
     for line in planned["lines"]:
         progress.say(line)
-    progress.show(f"wrote {path}; next: idiolect run {path}")
+    elsewhere = "" if runs == Path("runs") else f" --runs {runs}"
+    progress.show(f"wrote {path}; next: idiolect run {path}{elsewhere}")
     return {"recipe": str(path)} | {key: planned[key] for key in ("overrides", "predicted", "corpus", "budget")}
 
 
@@ -65,7 +68,10 @@ def plan_for(texts: list[str], budget: str | None, flags, runs: Path, name: str,
                           fix="--text ./my-folder, or --text default for the built-in corpus")  # fmt: skip
     loaded = load_recipe(None, [f"corpus.text={_as_flag(texts)}", *flags])
     recipe = loaded.config
-    n_bytes = unique_bytes(Job(loaded, RunDir(runs / name), runs, progress))
+    try:
+        n_bytes = unique_bytes(Job(loaded, RunDir(runs / name), runs, progress))
+    except DataError as error:
+        raise DataError(error.what, why=error.why, fix=error.fix.replace("--corpus.text=", "--text ")) from None
     device = resolve_device(recipe.device)
     prepare_process(recipe.device, device)
     progress.say("measuring this machine …")

@@ -20,7 +20,10 @@ def evaluated(job: Job, ready: Prepared, floors: FloorsOf, which: str = "best") 
     """Scores on the held-out splits, beside the floors; kept in evaluation.json."""
     checkpoint = pick_checkpoint(job, which)
     recipe = job.recipe
-    key = rundir.fingerprint(weights_hash(checkpoint), ready.hash, flatten(recipe.evaluate), recipe.data.boundaries)
+    key = rundir.fingerprint(
+        weights_hash(checkpoint), ready.hash, floors.folder.name, flatten(recipe.evaluate), recipe.data.boundaries,
+        rundir.code_version(PACKAGE / "evaluate"),
+    )  # fmt: skip
     if job.run.evaluation.exists() and (found := rundir.read_json(job.run.evaluation)).get("fingerprint") == key:
         job.progress.say("evaluation: nothing to do, the scores stand")
         return found
@@ -49,7 +52,10 @@ def sampled(job: Job, ready: Prepared, which: str = "best") -> list[dict]:
     """A few continuations, kept in samples.txt (to read) and samples.json (for the report)."""
     checkpoint = pick_checkpoint(job, which)
     recipe, path = job.recipe, job.run.path / SAMPLES_JSON
-    key = rundir.fingerprint(weights_hash(checkpoint), flatten(recipe.generate), list(recipe.prompts))
+    key = rundir.fingerprint(
+        weights_hash(checkpoint), flatten(recipe.generate), list(recipe.prompts),
+        rundir.code_version(PACKAGE / "generate"),
+    )  # fmt: skip
     if path.exists() and (found := rundir.read_json(path))["fingerprint"] == key:
         job.progress.say("samples: nothing to do, they stand")
         return found["samples"]
@@ -67,17 +73,23 @@ def sampled(job: Job, ready: Prepared, which: str = "best") -> list[dict]:
     return samples
 
 
-def reported(job: Job, ready: Prepared, floors: FloorsOf | None) -> Path:
-    """The run's HTML page, made of whatever the run holds so far."""
+def reported(job: Job, ready: Prepared, floors: FloorsOf | None, copy: Path | None = None) -> Path:
+    """The run's HTML page, made of whatever the run holds so far; and a copy of it, where one is wanted."""
+    _write_report(job, ready, floors)
+    if copy is not None:
+        rundir.write_atomic(copy, job.run.report.read_bytes())
+    return copy or job.run.report
+
+
+def _write_report(job: Job, ready: Prepared, floors: FloorsOf | None) -> None:
     data = report_data(job, ready, floors)
     key = rundir.fingerprint(data, rundir.code_version(PACKAGE / "report"))
     mark = job.run.path / "report.json"
     if job.run.report.exists() and mark.exists() and rundir.read_json(mark)["fingerprint"] == key:
         job.progress.say("report: nothing to do, it stands")
-        return job.run.report
+        return
     page.write(data, job.run.report)
     rundir.write_json(mark, {"fingerprint": key})
-    return job.run.report
 
 
 def report_data(job: Job, ready: Prepared, floors: FloorsOf | None) -> dict:
