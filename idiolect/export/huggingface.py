@@ -73,8 +73,7 @@ def from_huggingface(folder: Path) -> tuple[nn.Module, GPTConfig, Any]:
     described = read_json(folder / "config.json")
     kind = kind_named(described.get("model_type") if isinstance(described, dict) else None)
     with stock_transformers() as transformers:
-        stock_config = getattr(transformers, kind.config_class).from_pretrained(folder, local_files_only=True)
-        config = GPTConfig(**kind.from_settings(stock_config))
+        stock_config, config = _read_settings(getattr(transformers, kind.config_class), kind, folder)
         model = build_model(config, stock_config.vocab_size, seed=0)
         stock_tensors = _read_weights(folder)
         try:
@@ -132,6 +131,23 @@ def _write_tokenizer(tokenizer: Any, config: GPTConfig, folder: Path) -> None:
             **{name: tokenizer.token(i) for name, i in names.items() if i is not None},
         },
     )
+
+
+def _read_settings(config_class: type, kind: Kind, folder: Path) -> tuple[Any, GPTConfig]:
+    """The stock config of a folder, and ours. Raises DataError for numbers that no model has."""
+    try:
+        stock = config_class.from_pretrained(folder, local_files_only=True)
+        config = GPTConfig(**kind.from_settings(stock))
+        if stock.vocab_size < 1:
+            raise ValueError(f"vocab_size = {stock.vocab_size}")
+    except RecipeError:
+        raise
+    except Exception as error:  # pydantic's, and several of stock code's own
+        why = " ".join(str(error).split())[:200]
+        raise DataError(
+            f"{folder / 'config.json'} describes no model", why=why, fix="fetch the folder again"
+        ) from error
+    return stock, config
 
 
 def _read_weights(folder: Path) -> dict[str, torch.Tensor]:

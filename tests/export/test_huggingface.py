@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from idiolect.errors import DataError, NumericsError, RecipeError, UnsafeError
+from idiolect.errors import DataError, NumericsError, RecipeError, ResourceError, UnsafeError
 from idiolect.export import check, huggingface
 from idiolect.export.huggingface import export, from_huggingface
 from idiolect.export.stock import stock_transformers
@@ -163,6 +163,26 @@ def stock_folder(path, **settings):
 def test_a_stock_model_we_cannot_express_is_refused(settings, named, tmp_path):
     with pytest.raises(RecipeError, match=named):
         from_huggingface(stock_folder(tmp_path / "stock", **settings))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"hidden_size": 10**12}, {"num_hidden_layers": -3}, {"vocab_size": -1}, {"num_attention_heads": "x"}]
+)
+def test_a_config_that_no_model_has_is_a_data_error(changes, tmp_path):
+    folder = stock_folder(tmp_path / "stock")
+    described = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(described | changes))
+    with pytest.raises(DataError, match="config.json describes no model") as caught:
+        from_huggingface(folder)
+    assert caught.value.why
+
+
+def test_a_vocabulary_beyond_all_memory_is_refused_before_it_is_allocated(tmp_path):
+    folder = stock_folder(tmp_path / "stock")
+    described = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(described | {"vocab_size": 10**12}))
+    with pytest.raises(ResourceError, match="does not fit this machine"):
+        from_huggingface(folder)
 
 
 def test_another_architecture_is_refused(tmp_path):
