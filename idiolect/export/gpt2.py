@@ -28,6 +28,12 @@ def wants(config: GPTConfig) -> dict[str, tuple]:
         "n_kv_heads": (0, config.n_heads),
         "d_head": (0, config.d_model / config.n_heads),
         "qk_norm": (False,),
+    } | without_extras(config)
+
+
+def without_extras(config: GPTConfig) -> dict[str, tuple]:
+    """Values of the keys that neither GPT-2 nor Llama has anything for."""
+    return {
         "sliding_window": (0, *((config.sliding_window,) if not any(config.windows) else ())),
         "embedding_norm": (False,),
         "logit_softcap": (0.0,),

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from idiolect.export.gpt2 import readable, refuse_others
+from idiolect.export.gpt2 import readable, refuse_others, without_extras
 from idiolect.models.config import GPTConfig
 
 ACTIVATIONS = {"swiglu": "silu", "geglu": "gelu"}
@@ -26,14 +26,7 @@ def wants(config: GPTConfig) -> dict[str, tuple]:
         "mlp": tuple(ACTIVATIONS),
         "n_heads": (_divisor(config.d_model, config.n_heads),),
         "qk_norm": (False,),
-        "sliding_window": (0, *((config.sliding_window,) if not any(config.windows) else ())),
-        "embedding_norm": (False,),
-        "logit_softcap": (0.0,),
-        "attention_scale": (0.0,),
-        "ngram_orders": ((),),
-        "ngram_head_orders": ((),),
-        "value_embeddings": ("none",),
-    }
+    } | without_extras(config)
 
 
 def wants_normed(config: GPTConfig) -> dict[str, tuple]:
