@@ -155,11 +155,23 @@ class CheckpointStore:
 
     @property
     def best(self) -> dict[str, Any] | None:
-        """{step, metric, value} of the best checkpoint, or None when none was marked or it is gone."""
+        """{step, metric, value} of the best checkpoint, or None when none was marked or it is gone.
+
+        Raises CheckpointError when the mark can't be read: the best one might be retired for want of it.
+        """
         path = self.folder / BEST
         if not path.is_file():
             return None
-        best = read_json(path)
+        try:
+            best = read_json(path)
+            if not isinstance(best["step"], int):
+                raise TypeError(f"its step is {best['step']!r}")
+        except (DataError, TypeError, KeyError) as error:
+            raise CheckpointError(
+                f"{path} is damaged, so the best checkpoint is not known",
+                why=f"{type(error).__name__}: {error}".splitlines()[0],
+                fix=f"copy the checkpoint you want to keep elsewhere, delete {BEST}, and go on with the newest",
+            ) from error
         return best if is_complete(self.path(best["step"])) else None
 
     def latest_valid(self, report: Callable[[str], None]) -> Checkpoint | None:

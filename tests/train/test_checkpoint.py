@@ -54,6 +54,16 @@ def test_what_is_saved_is_found(tmp_path):
         found.tensors("average")
 
 
+@pytest.mark.parametrize("content", ["{", "[]", '{"step": "7"}', '{"value": 1.0}', "7"])
+def test_a_damaged_mark_of_the_best_retires_nothing(tmp_path, content):
+    store = CheckpointStore(tmp_path / "c", keep=1)
+    store.save(1, tensors(1), {})
+    (store.folder / "best.json").write_text(content)
+    with pytest.raises(CheckpointError, match="best.json is damaged"):
+        store.save(2, tensors(2), {})
+    assert store.steps() == [1, 2]
+
+
 def damaged_every_way(rng, folder):
     """200 flips of one bit over all files, and each file cut, emptied, deleted and swapped for another."""
     files = [p for p in sorted(folder.iterdir())]
