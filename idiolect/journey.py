@@ -7,6 +7,7 @@ Each verb takes a Request (what a user typed) and returns what `--json` prints.
 """
 
 from contextlib import nullcontext
+from dataclasses import replace
 
 from idiolect.progress import Progress
 from idiolect.request import Request
@@ -84,13 +85,13 @@ def train(request: Request) -> dict:
 
 def evaluate(request: Request) -> dict:
     """Score a trained model beside its floors."""
-    from idiolect.stages.prepared import floors, prepared
+    from idiolect.stages.prepared import floors, learned_from
     from idiolect.stages.showing import show_scores
     from idiolect.stages.verdicts import evaluated
 
     job = _job(request, trained=True)
     with recorded(job):
-        ready = prepared(job)
+        ready = learned_from(job)
         found = evaluated(job, ready, floors(job, ready), request.options["checkpoint"])
     show_scores(job, found)
     return found
@@ -100,7 +101,8 @@ def finetune(request: Request) -> dict:
     """Fit a trained model to a task."""
     from idiolect.stages.finetuning import finetuned
 
-    return finetuned(_job(request, trained=True), request.options["task"], request.options["checkpoint"], request.name)
+    parent = _job(replace(request, name=None), trained=True)
+    return finetuned(parent, request.options["task"], request.options["checkpoint"], request.name)
 
 
 def tune(request: Request) -> dict:
@@ -151,12 +153,12 @@ def export(request: Request) -> dict:
 
 def report(request: Request) -> dict:
     """Write the run's HTML page."""
-    from idiolect.stages.prepared import floors, prepared
+    from idiolect.stages.prepared import floors, learned_from
     from idiolect.stages.verdicts import reported
 
     job = _job(request, trained=True)
     with recorded(job):
-        ready = prepared(job)
+        ready = learned_from(job)
         path = reported(job, ready, floors(job, ready), request.out)
     job.progress.show(str(path))
     return {"report": str(path)}

@@ -1,8 +1,8 @@
 """Every byte of a run against the hashes that were taken when it was written."""
 
 from idiolect.errors import DataError
-from idiolect.rundir import PREPARED, read_json, verify_folder
-from idiolect.stages.job import Job, complete_steps
+from idiolect.rundir import PREPARED, verify_folder
+from idiolect.stages.job import Job, complete_steps, record_of
 from idiolect.tokenizer import shards
 
 
@@ -36,7 +36,5 @@ def verified(job: Job) -> dict:
 
 
 def stage_names(job: Job) -> list[str]:
-    """The prepared folders a run was made from, by its lineage."""
-    if not job.run.lineage.exists():
-        return []
-    return list(read_json(job.run.lineage).get("stages", {}).values())
+    """The prepared folders a run was made from; none for a task's run, whose parent names them."""
+    return list(record_of(job).get("stages", {}).values())

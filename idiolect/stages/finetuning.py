@@ -15,8 +15,8 @@ from idiolect.optim.build import build_optimiser
 from idiolect.optim.schedules import factor
 from idiolect.progress import MetricsLog
 from idiolect.rundir import RunDir
-from idiolect.stages.job import RECORD, Job, lineage, recorded, save_recipe
-from idiolect.stages.prepared import Prepared, prepared
+from idiolect.stages.job import RECORD, Job, check_name, lineage, record_of, recorded, save_recipe
+from idiolect.stages.prepared import Prepared, learned_from
 from idiolect.stages.training import (
     load_model,
     load_weights,
@@ -41,10 +41,11 @@ def finetuned(parent: Job, task: str, which: str, name: str | None) -> dict:
         raise RecipeError(
             f"--task={task} is no task", why=f"the tasks are {', '.join(TASKS)}", fix=f"--task={TASKS[0]}"
         )
-    ready = prepared(parent)
+    ready = learned_from(parent)
     checkpoint = pick_checkpoint(parent, which)
     splits = read_splits(parent.recipe.finetune.task, ready.documents)
-    own_name = name if name and name != parent.run.name else f"{parent.run.name}-{task}"
+    own_name = name or f"{parent.run.name}-{task}"
+    check_name(own_name)
     job = replace(parent, run=RunDir(parent.runs / own_name))
     deciding = ("finetune.", "model.", "seed")
     decides = {
@@ -52,10 +53,15 @@ def finetuned(parent: Job, task: str, which: str, name: str | None) -> dict:
         "parent": weights_hash(checkpoint),
         "examples": fingerprint_of(splits),
     }  # fmt: skip
+    if "parent" not in record_of(job).get("decides", decides):
+        raise RecipeError(
+            f"the run {own_name} is a language model", why="what is fitted to a task gets a run of its own",
+            fix=f"--name {own_name}-{task}",
+        )  # fmt: skip
     with recorded(job):
         set_aside_if_changed(job, decides)
         record = job.run.path / RECORD
-        if record.exists() and rundir.read_json(record)["finished"] and (job.run.path / SCORES).exists():
+        if record_of(job).get("finished") and (job.run.path / SCORES).exists():
             job.progress.say("fine-tuning: nothing to do, the scores stand")
             found = rundir.read_json(job.run.path / SCORES)
         else:

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from idiolect import __version__, rundir
-from idiolect.config import to_toml
+from idiolect.config import flatten, to_toml
 from idiolect.config_load import Loaded
 from idiolect.errors import DataError, RecipeError, in_our_form
 from idiolect.progress import Progress
@@ -75,12 +75,39 @@ def open_job(
         name = name or path.stem
     check_name(name)
     job = Job(load_recipe(path, flags), RunDir(Path(runs) / name), Path(runs), progress)
-    if trained and not job.run.checkpoints.is_dir():
+    if trained:
+        check_trained(job, target)
+    return job
+
+
+def check_trained(job: Job, target: str) -> None:
+    """Raise unless the run holds a language model with the architecture that this recipe has."""
+    name = job.run.name
+    if not job.run.checkpoints.is_dir():
         raise DataError(
             f"the run {name} has no trained model yet", why=f"there is no {job.run.checkpoints}",
             fix=f"idiolect train {target}",
         )  # fmt: skip
-    return job
+    decided = record_of(job).get("decides", {})
+    if "parent" in decided:
+        parent = rundir.read_json(job.run.lineage).get("parent") if job.run.lineage.exists() else None
+        raise RecipeError(
+            f"the run {name} is a classifier", why="it was fitted to a task and gives labels, not text",
+            fix=f"name the run it came from: {job.runs / parent if parent else 'runs/…'}",
+        )  # fmt: skip
+    for key, value in flatten(job.recipe).items():
+        if key.startswith("model.") and decided.get(key, value) != value:
+            raise RecipeError(
+                f"{key} = {value!r} is not what the run {name} was trained with",
+                why=f"its weights were made with {key} = {decided[key]!r}",
+                fix=f"--{key}={decided[key]}, or train anew: idiolect train {target} --{key}={value} --name OTHER",
+            )
+
+
+def record_of(job: Job) -> dict:
+    """What training.json says: the settings that decided the weights, the stages they came from; empty if untrained."""
+    path = job.run.path / RECORD
+    return rundir.read_json(path) if path.exists() else {}
 
 
 def check_name(name: str) -> None:

@@ -12,7 +12,9 @@ import numpy as np
 
 from idiolect import rundir
 from idiolect.config import flatten
-from idiolect.stages.job import PACKAGE, Job
+from idiolect.errors import DataError
+from idiolect.recipe import load_recipe
+from idiolect.stages.job import PACKAGE, Job, record_of
 
 SPLITS = ("train", "validation", "test")
 
@@ -123,6 +125,11 @@ class Prepared:
         return [split for split in SPLITS[1:] if self.audit["kept"].get(split, {}).get("documents")]
 
     @property
+    def stages(self) -> dict[str, str]:
+        """The folders by stage, for a run's records."""
+        return {"corpus": self.documents.name, "tokenizer": self.tokens.name, "shards": self.ids.name}
+
+    @property
     def hash(self) -> str:
         """Fingerprint of the token ids a model would learn from."""
         return rundir.content_hash(self.ids)
@@ -133,6 +140,32 @@ def prepared(job: Job) -> Prepared:
     documents = corpus(job)
     tokens = tokenizer(job, documents)
     return Prepared(documents, tokens, shards(job, documents, tokens))
+
+
+def learned_from(job: Job) -> Prepared:
+    """What the run's weights were made from: the stages that it names, whatever has become of its text since then.
+
+    Raises DataError when these are gone, or other text is asked for, and the ids made anew are not the same.
+    """
+    record = record_of(job)
+    folders = [job.runs / rundir.PREPARED / name for name in record.get("stages", {}).values()]
+    if len(folders) == 3 and all(map(rundir.is_complete, folders)) and _asks_for_its_own_text(job):
+        return Prepared(*folders)
+    ready = prepared(job)
+    if record and ready.hash != record["decides"]["ids"]:
+        raise DataError(
+            f"this is not the text that the run {job.run.name} learned from",
+            why="the text, its cleaning or the tokenizer have changed, and its weights know only the old token ids",
+            fix="put the text back, or train on the new one: idiolect train RECIPE --name OTHER",
+        )
+    return ready
+
+
+def _asks_for_its_own_text(job: Job) -> bool:
+    if not job.run.recipe.exists():
+        return False
+    own, asked = load_recipe(job.run.recipe).config, job.recipe
+    return (own.corpus, own.tokenizer) == (asked.corpus, asked.tokenizer)
 
 
 def floors(job: Job, ready: Prepared) -> "FloorsOf":

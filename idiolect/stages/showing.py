@@ -32,7 +32,7 @@ def show_prepared(job: Job, ready: Prepared) -> dict:
         "tokens": {split: shards.n_tokens for split, shards in listed.items()},
         "dropped": {reason: drop["documents"] for reason, drop in audit["dropped"].items()},
         "shards": [entry["sha256"] for shards in listed.values() for entry in shards.listed["shards"]],
-        "stages": {"corpus": ready.documents.name, "tokenizer": ready.tokens.name, "shards": ready.ids.name},
+        "stages": ready.stages,
     }
 
 

@@ -22,7 +22,7 @@ from idiolect.optim.build import build_optimiser
 from idiolect.optim.config import advice
 from idiolect.optim.schedules import factor
 from idiolect.progress import MetricsLog, show_count, show_seconds
-from idiolect.stages.job import RECORD, Job, lineage, save_recipe
+from idiolect.stages.job import RECORD, Job, lineage, record_of, save_recipe
 from idiolect.stages.prepared import Prepared
 from idiolect.train.checkpoint import Checkpoint, CheckpointStore
 from idiolect.train.loop import batch_shape, train
@@ -49,7 +49,7 @@ def trained(job: Job, ready: Prepared) -> bool:
     if distributed.is_main():
         set_aside_if_changed(job, decides)
     distributed.barrier()
-    if record.exists() and rundir.read_json(record)["finished"]:
+    if record_of(job).get("finished"):
         job.progress.say("training: nothing to do, the model stands")
         return False
     job.progress.heading("Training")
@@ -57,7 +57,7 @@ def trained(job: Job, ready: Prepared) -> bool:
         job.progress.warn(warning)
     if distributed.is_main():
         save_recipe(job)
-        rundir.write_json(record, {"decides": decides, "finished": False})
+        rundir.write_json(record, {"decides": decides, "finished": False, "stages": ready.stages})
     outcome = run_loop(job, ready)
     if distributed.is_main():
         record_end(job, ready, decides, outcome)
@@ -166,7 +166,7 @@ def record_end(job: Job, ready: Prepared, decides: dict, outcome: Outcome) -> No
         job.run.lineage,
         lineage(
             job,
-            stages={"corpus": ready.documents.name, "tokenizer": ready.tokens.name, "shards": ready.ids.name},
+            stages=ready.stages,
             tokenizer_hash=ready.tokenizer.hash,
             ids=ready.hash,
             weights=rundir.sha256_file(outcome.last_checkpoint / "weights.safetensors"),
@@ -175,6 +175,7 @@ def record_end(job: Job, ready: Prepared, decides: dict, outcome: Outcome) -> No
     summary = {
         "decides": decides,
         "finished": True,
+        "stages": ready.stages,
         "outcome": {"step": outcome.step, "reason": outcome.reason, "best_step": outcome.best_step,
                     "best_value": outcome.best_value, "tokens": outcome.n_tokens, "seconds": outcome.seconds},
         "parameters": parameters(recipe.model, V),

@@ -8,7 +8,7 @@ from idiolect.generate.decode import generate
 from idiolect.progress import show_seconds
 from idiolect.rundir import RunDir, read_json
 from idiolect.stages.job import RECORD, Job
-from idiolect.stages.prepared import Prepared, held_out, prepared
+from idiolect.stages.prepared import Prepared, held_out, learned_from
 from idiolect.stages.training import load_model, pick_checkpoint
 
 # Held-out texts that an export is compared on, besides its own.
@@ -17,7 +17,7 @@ EXPORT_TEXTS = 50
 
 def speaker(job: Job, which: str):
     """The run's model and tokenizer, ready to write."""
-    ready = prepared(job)
+    ready = learned_from(job)
     return load_model(job, ready.tokenizer.vocabulary_size, pick_checkpoint(job, which)), ready.tokenizer
 
 
@@ -60,7 +60,7 @@ def exported(job: Job, which: str, out: Path | None) -> dict:
     from idiolect.corpus.documents import read_texts
     from idiolect.export.huggingface import export
 
-    ready = prepared(job)
+    ready = learned_from(job)
     model = load_model(job, ready.tokenizer.vocabulary_size, pick_checkpoint(job, which))
     out = out or job.run.path / "huggingface"
     texts = list(itertools.islice(read_texts(ready.documents, held_out(ready.documents)), EXPORT_TEXTS))
