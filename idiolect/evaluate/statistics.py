@@ -7,6 +7,7 @@ thousands of samples and counts how often each interval holds the truth.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from statistics import NormalDist
 
@@ -24,10 +25,14 @@ def estimate(value: float, low: float, high: float, n: int) -> dict:
 
 
 def t_quantile(degrees: float, level: float = LEVEL) -> float:
-    """Two-sided Student quantile from the normal one (Cornish-Fisher, Abramowitz and Stegun 26.7.5).
+    """Two-sided Student quantile: exact up to 2 degrees, then from the normal one (Abramowitz and Stegun 26.7.5).
 
-    Within 0.1 % from 6 degrees of freedom on; written out so that a validation needs no scipy.
+    Within 0.2 % from 3 degrees of freedom on; written out so that a validation needs no scipy.
     """
+    if degrees == 1:
+        return math.tan(math.pi * level / 2)
+    if degrees == 2:
+        return level * math.sqrt(2 / (1 - level**2))
     z = NormalDist().inv_cdf(0.5 + level / 2)
     terms = (
         (z**3 + z) / 4,
