@@ -18,6 +18,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from idiolect.errors import RecipeError
 from idiolect.models import measure
 from idiolect.models.config import GPTConfig
@@ -41,6 +43,7 @@ LEAST_STEPS = 200
 # (n = 1 text of 1.1 MB, tokenizer trained on its 10.8 MB training split; 512: 2.09, 1,024: 2.59).
 VOCABULARIES = ((700_000, 1024, 2.59), (2_500_000, 2048, 3.06), (30_000_000, 4096, 3.49), (150_000_000, 8192, 3.91),
                 (1_000_000_000, 16384, 4.23), (math.inf, 32768, 4.4))  # fmt: skip
+MEASURED = ((256, 1.0), (512, 2.09), *(pair for _, *pair in VOCABULARIES))
 UNITS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 CURRENCIES = ("usd", "eur", "gbp", "chf", "jpy", "inr")
 
@@ -93,6 +96,12 @@ def budget_seconds(budget: Budget, flops_per_second: float, price_per_hour: floa
 def vocabulary_for(unique_bytes: float) -> tuple[int, float]:
     """(vocabulary size, expected bytes per token) for this much text."""
     return next((size, per_token) for most, size, per_token in VOCABULARIES if unique_bytes <= most)
+
+
+def bytes_per_token(vocabulary: int) -> float:
+    """Expected of byte-level BPE with a vocabulary of this size, read between the measured ones; 1 for bytes alone."""
+    sizes, expected = zip(*MEASURED, strict=True)
+    return float(np.interp(math.log2(vocabulary), np.log2(sizes), expected))
 
 
 def effective_tokens(tokens: float, unique: float) -> float:

@@ -56,7 +56,7 @@ def plan(
     seconds = whole if spend.kind == "flops" else whole * config.training_share
     vocabulary, per_token = room.vocabulary_for(unique_bytes)
     if config.vocabulary_size:
-        vocabulary = config.vocabulary_size
+        vocabulary, per_token = config.vocabulary_size, room.bytes_per_token(config.vocabulary_size)
     tokens = unique_tokens or unique_bytes / per_token
     context = config.context_length or (1024 if seconds * mean_speed > LONG_CONTEXT_FLOPS else 256)
     limit = memory_bytes * config.memory_share

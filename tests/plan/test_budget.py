@@ -104,3 +104,13 @@ def test_speed_is_read_between_measured_widths():
     at = planner.speed_between({128: 100e9, 512: 400e9})
     assert at(count.shape(256, 256)) == pytest.approx(200e9)
     assert at(count.shape(64, 256)) == 100e9 and at(count.shape(1024, 256)) == 400e9
+
+
+def test_a_vocabulary_of_ones_own_has_its_own_bytes_per_token():
+    asked = {
+        size: planner.plan("30m", 20e6, FAST, 16e9, PlanConfig(vocabulary_size=size)) for size in (256, 2048, 4096)
+    }
+    assert asked[256]["corpus"]["bytes_per_token"] == pytest.approx(1.0)
+    assert asked[2048]["corpus"]["bytes_per_token"] == pytest.approx(3.06)
+    assert asked[4096]["corpus"] == planner.plan("30m", 20e6, FAST, 16e9)["corpus"]
+    assert 3.06 < budget.bytes_per_token(3000) < 3.49 and budget.bytes_per_token(100) == 1.0
