@@ -29,7 +29,7 @@ class Embedding(nn.Embedding):
 
 
 class _SquaredReLU(torch.autograd.Function):
-    """max(x, 0)^2, saving only the rectified input: autograd's own chain costs 7 times a GELU at 768 x 512 on a CPU."""
+    """max(x, 0)^2, saving only the rectified input: 0.25 ms at 768 x 512, autograd's own chain 0.37 (docs/log.md)."""
 
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:

