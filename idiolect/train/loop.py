@@ -19,7 +19,7 @@ from idiolect.data.loader import Loader
 from idiolect.errors import RecipeError
 from idiolect.train import guard
 from idiolect.train.best import out_of_patience
-from idiolect.train.boundary import boundary
+from idiolect.train.boundary import boundary, stop_if_asked
 from idiolect.train.config import TrainConfig
 from idiolect.train.figures import shown
 from idiolect.train.resume import take_up
@@ -44,6 +44,9 @@ def train(training: Training) -> Outcome:
         training.model.train()
         with contextlib.closing(iter(_loader(session))) as batches:
             reason = _run(session, batches)
+        if distributed.world_size() == 1:
+            # A signal during the last save came after the last look for one; the work behind us must not go on.
+            stop_if_asked(session)
     state, store = session.state, training.checkpoints
     last = store.path(session.saved_step) if store is not None and session.saved_step else None
     return Outcome(state.step, reason, state.best_step, state.best_value, state.n_tokens, state.seconds, last)

@@ -282,3 +282,19 @@ def test_batch_shape_is_resolved_or_refused():
     assert batch_shape(TrainConfig(batch_tokens=832), 64, n_ranks=2) == (13, 7)
     with pytest.raises(RecipeError, match="train.batch_tokens = 100"):
         batch_shape(TrainConfig(batch_tokens=100), 64, n_ranks=2)
+
+
+def test_a_signal_in_the_last_save_is_not_lost(tmp_path, monkeypatch):
+    """`run` would else go on to evaluate, sample and report after it was asked to stop."""
+    real_save = CheckpointStore.save
+
+    def save(store, step, *rest):
+        if step == 40:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real_save(store, step, *rest)
+
+    monkeypatch.setattr(CheckpointStore, "save", save)
+    with pytest.raises(Stopped):
+        train(make(tmp_path))
+    monkeypatch.setattr(CheckpointStore, "save", real_save)
+    assert CheckpointStore(tmp_path / "checkpoints").steps()[-1] == 40 and train(make(tmp_path)).step == 40
