@@ -190,13 +190,19 @@ def show_bytes(n: float) -> str:
     raise AssertionError(n)
 
 
-def show_count(n: float) -> str:
-    """A count in three digits: 950, 1.23M, 4.5B."""
-    for limit, unit in ((1e3, ""), (1e6, "k"), (1e9, "M"), (1e12, "B")):
-        if n < limit:
-            value = n / (limit / 1e3)
-            return f"{value:,.0f}{unit}" if not unit or value >= 100 else f"{value:.3g}{unit}"
-    return f"{n:.3g}"
+def scaled(value: float) -> tuple[str, str]:
+    """A number's first three digits, and the k, M, G, T, P or E that they are to be read with."""
+    for prefix in ("", "k", "M", "G", "T", "P"):
+        if abs(value) < 999.5:
+            return f"{value:.3g}", prefix
+        value /= 1000
+    return f"{value:.3g}", "E"
+
+
+def show_count(n: float, unit: str = "") -> str:
+    """A number in three digits: 950, 1.23 M, 4.5 GB."""
+    digits, prefix = scaled(n)
+    return f"{digits} {prefix}{unit}".rstrip()
 
 
 def print_result(value: dict) -> None:

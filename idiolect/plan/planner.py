@@ -13,6 +13,7 @@ from idiolect.models.config import GPTConfig
 from idiolect.plan import budget as room
 from idiolect.plan import memory
 from idiolect.plan.config import PlanConfig
+from idiolect.progress import show_count
 
 LONG_CONTEXT_FLOPS = 1e17
 
@@ -118,15 +119,6 @@ def row(one: room.Choice) -> dict:
             "memory_bytes": one.memory_bytes, "law": one.law}  # fmt: skip
 
 
-def short(value: float) -> str:
-    """Three digits and a letter: 3.21 M."""
-    for letter in ("", " k", " M", " G", " T", " P"):
-        if abs(value) < 999.5:
-            return f"{value:.3g}{letter}"
-        value /= 1000
-    return f"{value:.3g} E"
-
-
 def arithmetic(
     spend: room.Budget, facts: dict, chosen: room.Choice, config: PlanConfig, money: float | None
 ) -> list[str]:
@@ -137,24 +129,24 @@ def arithmetic(
     if spend.kind == "money":
         said[0] += f" (at {config.price_per_hour:g} {config.currency} an hour)"
     said += [
-        f"text         {short(facts['bytes'])}B / {facts['per_token']:.2f} bytes per token ({source}) = "
-        f"{short(facts['tokens'])} unique tokens, vocabulary {facts['vocabulary']:,}",
-        f"model        {model.n_layers} layers x {model.d_model} channels = {short(chosen.parameters)} parameters, "
-        f"{short(chosen.flops_per_token)} FLOPs a token trained",
-        f"speed        {short(chosen.tokens_per_second * chosen.flops_per_token)}FLOP/s measured here / "
-        f"{short(chosen.flops_per_token)} = {short(chosen.tokens_per_second)} tokens/s",
-        f"tokens       {chosen.seconds:.0f} s x {short(chosen.tokens_per_second)} = {short(chosen.tokens)} = "
+        f"text         {show_count(facts['bytes'], 'B')} / {facts['per_token']:.2f} bytes per token ({source}) = "
+        f"{show_count(facts['tokens'])} unique tokens, vocabulary {facts['vocabulary']:,}",
+        f"model        {model.n_layers} layers x {model.d_model} channels = "
+        f"{show_count(chosen.parameters)} parameters, {show_count(chosen.flops_per_token)} FLOPs a token trained",
+        f"speed        {show_count(chosen.tokens_per_second * chosen.flops_per_token, 'FLOP/s')} measured here / "
+        f"{show_count(chosen.flops_per_token)} = {show_count(chosen.tokens_per_second)} tokens/s",
+        f"tokens       {chosen.seconds:.0f} s x {show_count(chosen.tokens_per_second)} = {show_count(chosen.tokens)} = "
         f"{chosen.epochs:.1f} epochs, {chosen.tokens / chosen.parameters:.1f} a parameter "
         "(at 100 M and more: 10 to 20, arXiv 2203.15556)",
     ]
     if chosen.epochs > 1:
         worth = room.effective_tokens(chosen.tokens, facts["tokens"])
-        said.append(f"repeats      {chosen.epochs:.1f} epochs are worth {short(worth)} fresh tokens, "
+        said.append(f"repeats      {chosen.epochs:.1f} epochs are worth {show_count(worth)} fresh tokens, "
                     f"{100 * worth / chosen.tokens:.0f} % (arXiv 2305.16264, eq. 5)")  # fmt: skip
     said += [
         f"batch        {chosen.batch_tokens:,} tokens a step (0.292 x {flops:.2g} FLOPs ^ 0.327, arXiv 2401.02954; "
         f"at least 1,000 steps) -> {chosen.steps:,} steps",
-        f"memory       {short(chosen.memory_bytes)}B of the {short(facts['limit'])}B allowed "
+        f"memory       {show_count(chosen.memory_bytes, 'B')} of the {show_count(facts['limit'], 'B')} allowed "
         f"({config.memory_share:.0%} of what is free), {chosen.micro_batch_tokens:,} tokens at once",
     ]
     if money is not None:
@@ -175,7 +167,7 @@ def render(planned: dict) -> str:
     for one in planned["options"]:
         mark = "  <- chosen" if one["d_model"] == planned["overrides"]["model.d_model"] else ""
         lines.append(f"  {one['n_layers']:>2} x "
-        f"{one['d_model']:<5}{short(one['parameters']):>12}{short(one['tokens']):>10}"
+        f"{one['d_model']:<5}{show_count(one['parameters']):>12}{show_count(one['tokens']):>10}"
                      f"{one['epochs']:>8.1f}{one['steps']:>8,}  {one['law']:.3f}{mark}")  # fmt: skip
     lines += ["", *(f"--{key}={value}" for key, value in planned["overrides"].items())]
     return "\n".join(lines)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from idiolect.progress import show_count
+
 DASH = "–"
 THIN = "\u202f"  # narrow no-break space: groups digits and holds a unit to its number
 
@@ -20,19 +22,7 @@ def count(value: object) -> str:
 
 def short(value: object, unit: str = "") -> str:
     """Three significant digits with k, M, G, T, P, E: 3.21 M."""
-    if not is_number(value):
-        return DASH
-    size, prefix = float(value), ""
-    for prefix in ("", "k", "M", "G", "T", "P", "E"):
-        if abs(size) < 999.5 or prefix == "E":
-            break
-        size /= 1000
-    if prefix == "" and float(value).is_integer():
-        digits = str(int(value))
-    else:
-        digits = significant(size, 3)
-    tail = f"{prefix}{unit}"
-    return f"{digits}{THIN}{tail}" if tail else digits
+    return show_count(value, unit).replace(" ", THIN) if is_number(value) else DASH
 
 
 def significant(value: object, digits: int = 4) -> str:
