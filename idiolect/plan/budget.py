@@ -150,9 +150,12 @@ def optim_for(flops: float) -> OptimConfig:
 
 
 def batch_for(flops: float, tokens: float, context_length: int) -> int:
-    """Tokens a step: 0.292 C^0.327 (arXiv 2401.02954), a power of two, small enough for a thousand steps."""
-    wanted = min(0.2920 * flops**0.3271, tokens / 1000)
-    return max(context_length, 2 ** max(0, round(math.log2(max(1.0, wanted)))))
+    """Tokens a step: 0.292 C^0.327 (arXiv 2401.02954), a power of two, small enough for a thousand steps.
+
+    One window at least, so that a long context and little text can leave fewer steps.
+    """
+    wanted, most = round(math.log2(0.2920 * flops**0.3271)), math.floor(math.log2(max(1.0, tokens / 1000)))
+    return max(context_length, 2 ** max(0, min(wanted, most)))
 
 
 def micro_batch(model: GPTConfig, vocabulary: int, batch: int, optim: OptimConfig, limit: float, device: str,

@@ -145,7 +145,7 @@ def arithmetic(
                     f"{100 * worth / chosen.tokens:.0f} % (arXiv 2305.16264, eq. 5)")  # fmt: skip
     said += [
         f"batch        {chosen.batch_tokens:,} tokens a step (0.292 x {flops:.2g} FLOPs ^ 0.327, arXiv 2401.02954; "
-        f"at least 1,000 steps) -> {chosen.steps:,} steps",
+        f"at least 1,000 steps where windows allow) -> {chosen.steps:,} steps",
         f"memory       {show_count(chosen.memory_bytes, 'B')} of the {show_count(facts['limit'], 'B')} allowed "
         f"({config.memory_share:.0%} of what is free), {chosen.micro_batch_tokens:,} tokens at once",
     ]

@@ -70,6 +70,12 @@ def test_what_can_not_be_is_refused_with_a_way_out():
     assert "price_per_hour" in caught.value.fix
 
 
+def test_a_batch_leaves_a_thousand_steps_unless_a_window_is_larger():
+    for minutes, megabytes in (("5m", 1), ("10m", 6), ("30m", 20), ("2h", 50)):
+        for option in planner.plan(minutes, megabytes * 1e6, FAST, 16e9)["options"]:
+            assert option["steps"] >= 999 or option["tokens"] / option["steps"] == 256, option
+
+
 def test_money_and_operations_become_time():
     priced = planner.plan("1usd", 6e6, FAST, 16e9, PlanConfig(price_per_hour=2.0))
     assert priced["budget"]["seconds"] == pytest.approx(1800)
