@@ -100,6 +100,14 @@ class Tokenizer:
             ids = self._engine(self.normalise(text))
         except (UnicodeEncodeError, TypeError):
             return self._encode_undecodable(text)
+        except Exception as error:
+            if type(error) is not Exception:  # the library's own is bare
+                raise
+            raise DataError(
+                "the tokenizer can't encode a text",
+                why=f"its tokenizer.json contradicts itself: {error}",
+                fix="repair the file, or train a tokenizer with --tokenizer.kind=bpe",
+            ) from error
         if self._forbidden_ids.size and ids.size and np.isin(ids, self._forbidden_ids).any():
             return self._encode_apart(text)
         return ids

@@ -26,10 +26,7 @@ def load_file(config: TokenizerConfig) -> Tokenizer:
     described |= {"truncation": None, "padding": None, "post_processor": None}
     if described["model"].get("dropout"):
         described["model"]["dropout"] = None  # random merges would make shards differ from run to run
-    try:
-        library = LibraryTokenizer.from_str(json.dumps(described, ensure_ascii=False))
-    except Exception as error:  # the library raises bare Exception for whatever it can't read
-        raise _unreadable(config.path, str(error)) from error
+    library = _parse(json.dumps(described, ensure_ascii=False), config.path)
     library.add_special_tokens([end or END, pad or PAD])
     unknown = _unknown_token(described["model"])
     specials = {t.content: i for i, t in library.get_added_tokens_decoder().items() if t.special}
@@ -52,16 +49,26 @@ def load_file(config: TokenizerConfig) -> Tokenizer:
 
 
 def _read(path: Path) -> dict:
+    """The file as the library itself writes it again, so that nothing below meets a shape the library refuses."""
     try:
-        described = json.loads(path.read_text("utf-8"))
+        content = path.read_text("utf-8")
+        described = json.loads(content)
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from None
     except (ValueError, RecursionError) as error:
         raise _unreadable(path, str(error)) from None
     if not isinstance(described, dict) or not isinstance(described.get("model"), dict):
         raise _unreadable(path, "it describes no model")
-    described["added_tokens"] = described.get("added_tokens") or []
-    return described
+    return json.loads(_parse(content, path).to_str())
+
+
+def _parse(content: str, path: Path | str) -> LibraryTokenizer:
+    try:
+        return LibraryTokenizer.from_str(content)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # the library raises bare Exception for whatever it can't read, or panics over it
+        raise _unreadable(path, str(error)) from None
 
 
 def _unreadable(path: Path | str, why: str) -> DataError:

@@ -1,6 +1,9 @@
 """Somebody else's tokenizer.json: its ids, our promises."""
 
+import copy
+import functools
 import json
+import random
 
 import numpy as np
 import pytest
@@ -115,3 +118,36 @@ def test_what_is_no_tokenizer_is_refused(tmp_path):
         with pytest.raises(DataError, match=r"x\.json can't be loaded") as error:
             loaded(path)
         assert error.value.fix
+
+
+SPOILT = [None, 5, -1, 1e12, "x", [], {}, [5], {"a": 1}, True, "<|end|>", 2**40]
+
+
+def places(value, at=()):
+    """Every path into a JSON value; of long tables the first entries."""
+    for key, inner in list(value.items() if isinstance(value, dict) else enumerate(value))[:8]:
+        yield (*at, key)
+        if isinstance(inner, (dict, list)):
+            yield from places(inner, (*at, key))
+
+
+def test_spoilt_files_work_or_are_data_errors(tmp_path):
+    choose, path, refused = random.Random(1), tmp_path / "tokenizer.json", 0
+    whole = [
+        json.loads(made({"kind": kind, "vocabulary_size": 400}).parts()[0]) for kind in ("bpe", "unigram", "wordpiece")
+    ]
+    for _ in range(300):
+        described = copy.deepcopy(choose.choice(whole))
+        *way, last = choose.choice(list(places(described)))
+        inner = functools.reduce(lambda value, key: value[key], way, described)
+        if isinstance(inner, dict) and choose.random() < 0.3:
+            del inner[last]
+        else:
+            inner[last] = choose.choice(SPOILT)
+        path.write_text(json.dumps(described))
+        try:
+            tokenizer = loaded(path)
+            tokenizer.decode(tokenizer.encode("the cat <|end|> ünï"))
+        except DataError as error:
+            refused += bool(error.why and error.fix)
+    assert refused > 100

@@ -44,7 +44,9 @@ _built: dict[str, Tokenizer] = {}
 
 
 def made(options: dict) -> Tokenizer:
-    return _built.setdefault(str(options), build(TokenizerConfig(**options), TEXTS))
+    if str(options) not in _built:
+        _built[str(options)] = build(TokenizerConfig(**options), TEXTS)
+    return _built[str(options)]
 
 
 def name(options: dict) -> str:
