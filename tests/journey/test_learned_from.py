@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from idiolect import rundir
 from idiolect.cli import main
 
 GENERATE = ("generate", "runs/mine", "--prompt", "The cat", "--generate.seed=3")
@@ -16,6 +17,12 @@ def copy(finished, tmp_path, monkeypatch):
     shutil.copytree(finished, tmp_path / "copy")
     monkeypatch.chdir(tmp_path / "copy")
     return tmp_path / "copy"
+
+
+def test_new_code_scores_again(copy, ask, monkeypatch):
+    assert ask("evaluate", "runs/mine")[0] == 0 and "evaluation: nothing to do" in ask.stderr
+    monkeypatch.setattr(rundir, "code_version", lambda package: f"new {package.name}")
+    assert ask("evaluate", "runs/mine")[0] == 0 and "evaluation: nothing to do" not in ask.stderr
 
 
 @pytest.mark.parametrize("change", ["a text more", "no text", "another tokenizer in the recipe"])

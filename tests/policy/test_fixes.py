@@ -1,4 +1,4 @@
-"""What an error tells a user to type exists, and every error has its three parts."""
+"""What an error or the README tells a user to type exists, and every error has its three parts."""
 
 import ast
 import re
@@ -45,3 +45,14 @@ def test_every_error_says_why_and_what_to_type(path):
                 value = given.get(part)
                 empty = value is None or (isinstance(value, ast.Constant) and not value.value)
                 assert not empty, f"line {node.lineno}: {node.func.id} without {part}"
+
+
+def test_what_the_readme_names_exists():
+    text = (PACKAGE.parent / "README.md").read_text()
+    for word in re.findall(r"idiolect ([a-z]+)", text.partition("## Where things are")[0]):
+        assert word in VERBS, f"idiolect {word}"
+    for verb in VERBS:
+        assert f"`{verb}`" in text or f"idiolect {verb}" in text or f"make {verb}" in text, f"{verb} is not explained"
+    tree = text.partition("```\nidiolect/\n")[2].partition("runs/\n")[0]
+    for name in re.findall(r"\b([a-z_]+(?:/|\.py))(?=[\s:])", tree):
+        assert (PACKAGE / name).exists(), f"idiolect/{name}"
