@@ -68,9 +68,14 @@ def non_finite(model: nn.Module) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {"weights": [], "gradients": []}
     for name, p in model.named_parameters():
         for kind, tensor in (("weights", p), ("gradients", p.grad)):
-            if tensor is not None and len(found[kind]) < MOST_NAMES and not torch.isfinite(tensor).all():
+            if tensor is not None and len(found[kind]) < MOST_NAMES and not is_finite(tensor):
                 found[kind].append(name)
     return found
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Whether every number is; of a row-sparse gradient, every number of its rows."""
+    return bool(torch.isfinite(tensor.coalesce().values() if tensor.is_sparse else tensor).all())
 
 
 def tensors_of(batch: Any) -> dict[str, Tensor]:

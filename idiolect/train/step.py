@@ -58,6 +58,9 @@ def take_step(
             sum_nats, n_scored = loss_of(model, micro)
         # A batch with nothing to learn from is refused below; here it must not become 0 / 0.
         (sum_nats / n_scored.clamp_min(1) if whole else sum_nats).backward()
+        if not whole:
+            # Rows read by several micro-batches would pile up: their sum takes the room of one.
+            values_of(model)
         totals[:2] += torch.stack([sum_nats.detach().to(precise), n_scored.to(precise)])
     if not whole:
         _sum_over_ranks(model, totals)

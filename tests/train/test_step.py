@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from idiolect.data.batch import Batch
-from idiolect.errors import DataError
+from idiolect.errors import DataError, NumericsError
 from idiolect.optim.build import build_optimiser
+from idiolect.train import guard
 from idiolect.train.loss import lm_loss
 from idiolect.train.step import take_step
-from tests.train.tiny import CPU, OPTIM, RandomSource, TinyModel
+from tests.train.tiny import CPU, OPTIM, VOCABULARY, RandomSource, TinyModel
 
 
 def gradients(model, batch, micro_samples, loss_of=lm_loss):
@@ -102,6 +103,40 @@ def test_row_sparse_gradients_survive_accumulation():
     _, got = gradients(sparse, batch, 3)
     assert got["embed.weight"].is_sparse
     torch.testing.assert_close(got["embed.weight"].to_dense(), want["embed.weight"], rtol=1e-5, atol=1e-7)
+
+
+def test_rows_read_by_several_micro_batches_take_the_room_of_one():
+    model, batch = TinyModel(dropout=0.0), RandomSource().batch(0, 12)
+    model.embed.sparse = True
+    held = []
+
+    def watched(model, micro):
+        held.append(0 if model.embed.weight.grad is None else model.embed.weight.grad._nnz())
+        return lm_loss(model, micro)
+
+    gradients(model, batch, 2, watched)
+    assert len(held) == 6 and 0 < max(held) <= VOCABULARY < batch.tokens_BT.numel()
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_not_finite_rows_of_a_table_are_named_and_told_in_our_form(tmp_path, bad):
+    """torch can't tell whether a sparse tensor is finite."""
+    model, batch = TinyModel(dropout=0.0), RandomSource().batch(0, 6)
+    model.embed.sparse = True
+    optimiser = build_optimiser(OPTIM, model)
+
+    def poisoned(model, batch):
+        sum_nats, n_scored = lm_loss(model, batch)
+        return sum_nats * bad, n_scored
+
+    result = take_step(model, optimiser, batch, loss_of=poisoned, device=CPU)
+    assert not result.applied and model.embed.weight.grad.is_sparse
+    with pytest.raises(NumericsError, match="not finite") as caught:
+        guard.refuse(
+            step=3, sum_nats=result.sum_nats, grad_norm=result.grad_norm, model=model, batch=batch, first_sample=0,
+            n_samples=6, folder=tmp_path, last_checkpoint=None,
+        )  # fmt: skip
+    assert "embed.weight" in caught.value.what and (tmp_path / "nonfinite-step-000003" / "manifest.json").exists()
 
 
 RANK = """
