@@ -220,7 +220,7 @@ def resources(
                 "stop",
                 "disk",
                 f"{train.keep + 2} checkpoints take {checkpoints / 1e9:.1f} GB and {free_disk / 1e9:.1f} GB are free",
-                "--train.keep=1, or another --out",
+                "--train.keep=1, or --runs=/another/disk/runs",
             )
         )
     return found

@@ -12,7 +12,7 @@ from idiolect.device import Device, prepare_process, resolve_device
 from idiolect.errors import DataError, RecipeError
 from idiolect.plan import planner
 from idiolect.plan.count import shape
-from idiolect.plan.doctor import examine
+from idiolect.plan.doctor import as_json, examine
 from idiolect.plan.memory import training_memory
 from idiolect.plan.throughput import measure_training, speed_profile
 from idiolect.progress import Progress, show_bytes, show_count, show_seconds
@@ -174,7 +174,7 @@ def examined(job: Job) -> dict:
         job.progress.show(finding.line())
     if not findings:
         job.progress.show("nothing to say: the settings make sense together")
-    return {"findings": [vars(finding) for finding in findings]}
+    return {"findings": as_json(findings)}
 
 
 def _as_flag(value) -> str:

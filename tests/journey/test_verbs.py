@@ -234,6 +234,7 @@ def test_plan_and_doctor_of_a_recipe(here, ask):
     assert code == 0 and found["parameters"]["total"] > 0 and found["seconds"] > 0
     code, found = ask("doctor", "mine.toml", "--optim.optimiser.learning_rate=0.9")
     assert code == 0 and any("learning_rate" in f["about"] for f in found["findings"])
+    assert all(set(f) == {"severity", "about", "says", "try"} for f in found["findings"])
 
 
 def test_two_processes_train_together(here, tmp_path):
