@@ -15,8 +15,13 @@ import subprocess
 import sys
 import time
 
-SPINS = {"default": {}, "passive": {"OMP_WAIT_POLICY": "PASSIVE"}, "spin 1e3": {"GOMP_SPINCOUNT": "1000"}, "spin 3e3": {"GOMP_SPINCOUNT": "3000"},
-         "spin 1e4": {"GOMP_SPINCOUNT": "10000"}, "spin 1e5": {"GOMP_SPINCOUNT": "100000"}}  # fmt: skip
+SPINS = {
+    "default": {},
+    "passive": {"OMP_WAIT_POLICY": "PASSIVE"},
+    **{f"spin {count}": {"GOMP_SPINCOUNT": number} for count, number in (
+        ("1e3", "1000"), ("3e3", "3000"), ("1e4", "10000"), ("1e5", "100000"),
+    )},
+}  # fmt: skip
 STEPS = """
 import json, sys, time, torch
 from benchmarks.plain_loop import PlainLoop

@@ -135,7 +135,7 @@ def test_a_damaged_lineage_is_named(here, ask, tmp_path, monkeypatch):
     whole = lineage.read_bytes()
     try:
         lineage.write_text("{")
-        assert ask("verify", "runs/mine")[0] == 3
+        assert ask("report", "runs/mine")[0] == 3
     finally:
         lineage.write_bytes(whole)
     # Deleting a run's folder would delete its weights: the advice is to delete the file.
