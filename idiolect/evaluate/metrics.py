@@ -45,9 +45,15 @@ def per_class(table_CC) -> dict[str, np.ndarray]:
 
 def macro_f1(table_CC) -> np.ndarray:
     """The unweighted mean of the classes' F1, over the classes that occur as a label or as an answer."""
-    table_CC = np.asarray(table_CC)
-    present = (table_CC.sum(-1) + table_CC.sum(-2)) > 0
-    return per_class(table_CC)["f1"].sum(-1) / np.maximum(present.sum(-1), 1)
+    table_CC = np.asarray(table_CC, float)
+    return mean_f1(np.diagonal(table_CC, axis1=-2, axis2=-1), table_CC.sum(-1) + table_CC.sum(-2))
+
+
+def mean_f1(right_C, asked_and_answered_C) -> np.ndarray:
+    """`macro_f1` from the classes' right answers, and how often each was asked plus how often it was answered."""
+    present = asked_and_answered_C > 0
+    f1_C = np.divide(2 * right_C, asked_and_answered_C, out=np.zeros_like(right_C), where=present)
+    return f1_C.sum(-1) / np.maximum(present.sum(-1), 1)
 
 
 def classification_scores(labels_N, predictions_N, names, *, seed: int = 0) -> dict:
@@ -72,18 +78,19 @@ def classification_scores(labels_N, predictions_N, names, *, seed: int = 0) -> d
 def paired_differences(labels_N, ours_N, theirs_N, n_classes: int, *, seed: int = 0) -> dict:
     """Our accuracy and macro-F1 minus theirs on the same examples, with paired bootstrap intervals."""
     labels_N, ours_N, theirs_N = (np.asarray(ids, np.int64) for ids in (labels_N, ours_N, theirs_N))
+    # Few of the C^3 (label, ours, theirs) cells are ever filled: those are resampled, and summed by class.
     cells, counts = np.unique(np.stack([labels_N, ours_N, theirs_N]), axis=1, return_counts=True)
-    ours, theirs = cells[0] * n_classes + cells[1], cells[0] * n_classes + cells[2]
+    label_UC, ours_UC, theirs_UC = (np.eye(n_classes)[column_U] for column_U in cells)
 
-    def table(drawn_RU, column_U):
-        # Few of the C^3 (label, ours, theirs) cells are ever filled: resample those, then fold them into two tables.
-        onto = np.zeros((len(column_U), n_classes**2), np.int64)
-        onto[np.arange(len(column_U)), column_U] = 1
-        return (drawn_RU @ onto).reshape(-1, n_classes, n_classes)
+    def share_right(drawn_RU, answer_UC):
+        return drawn_RU @ (label_UC * answer_UC).sum(1) / drawn_RU.sum(1)
+
+    def f1(drawn_RU, answer_UC):
+        return mean_f1(drawn_RU @ (label_UC * answer_UC), drawn_RU @ (label_UC + answer_UC))
 
     return {
         name: bootstrap_cells(
-            counts, lambda drawn, metric=metric: metric(table(drawn, ours)) - metric(table(drawn, theirs)), seed=seed
+            counts, lambda drawn, metric=metric: metric(drawn, ours_UC) - metric(drawn, theirs_UC), seed=seed
         )
-        for name, metric in (("accuracy", accuracy), ("macro_f1", macro_f1))
+        for name, metric in (("accuracy", share_right), ("macro_f1", f1))
     }

@@ -1,5 +1,7 @@
 """Metrics against scikit-learn, and paired differences against their own definition."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -80,3 +82,24 @@ def test_paired_difference_has_five_percent_false_alarms():
         difference = paired_differences(labels, ours, theirs, 2, seed=seed)["accuracy"]
         alarms += not difference["low"] <= 0 <= difference["high"]
     assert alarms / 400 == pytest.approx(0.05, abs=0.035)
+
+
+def test_paired_differences_are_those_of_the_tables():
+    random = np.random.default_rng(4)
+    labels, ours, theirs = random.integers(0, 5, (3, 80))
+    found = paired_differences(labels, ours, theirs, 6)
+    tables = [confusion(labels, answers, 6) for answers in (ours, theirs)]
+    for name, metric in (("accuracy", accuracy), ("macro_f1", macro_f1)):
+        assert found[name]["value"] == pytest.approx(float(metric(tables[0]) - metric(tables[1])))
+        assert found[name]["low"] <= found[name]["value"] <= found[name]["high"]
+
+
+def test_many_classes_need_no_table_of_all_their_pairs():
+    random = np.random.default_rng(5)
+    labels, ours, theirs = random.integers(0, 600, (3, 500))
+    tracemalloc.start()
+    found = paired_differences(labels, ours, theirs, 600)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # 500 cells x 600 x 600 pairs would be 1.4 GB.
+    assert peak < 200e6 and found["macro_f1"]["n"] == 500
