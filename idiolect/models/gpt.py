@@ -14,7 +14,7 @@ from idiolect.models.initialise import gpt_table, initialise
 from idiolect.models.layers import Embedding, build_dropout, build_mlp
 from idiolect.models.masks import build_reach
 from idiolect.models.measure import check_memory
-from idiolect.models.ngram_tables import build_head, build_input, look_back
+from idiolect.models.ngram_tables import build_head, build_input, check_head_bytes, look_back
 from idiolect.models.norms import build_norm
 from idiolect.models.positions import build_positions, build_table, check_length
 
@@ -61,6 +61,7 @@ class GPT(nn.Module):
 
     def __init__(self, config: GPTConfig, vocabulary_size: int):
         super().__init__()
+        check_head_bytes(config, vocabulary_size)
         check_memory(config, vocabulary_size)
         self.config, self.vocabulary_size, self.context_length = config, vocabulary_size, config.context_length
         self.embed = Embedding(vocabulary_size, config.d_model)
