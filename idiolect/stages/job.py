@@ -15,7 +15,7 @@ from idiolect.config import flatten, to_toml
 from idiolect.config_load import Loaded
 from idiolect.errors import DataError, RecipeError, in_our_form
 from idiolect.progress import Progress
-from idiolect.recipe import Recipe, find_recipe, load_recipe
+from idiolect.recipe import BUILT_IN, Recipe, find_recipe, load_recipe
 from idiolect.rundir import RunDir
 
 PACKAGE = Path(__file__).parents[1]
@@ -59,7 +59,10 @@ def open_job(
             fix="idiolect new mine.toml --text ./my-folder --budget 10m, then name mine.toml",
         )  # fmt: skip
     folder = Path(target)
-    if not folder.is_dir() and not folder.suffix and (runs / target / "recipe.toml").is_file():
+    named = not folder.is_dir() and not folder.suffix and (runs / target / "recipe.toml").is_file()
+    # A run may bear the name of the built-in recipe it came from: who asks for a model means the run, who asks for
+    # work means the recipe, which may have changed since.
+    if named and (trained or not (BUILT_IN / f"{target}.toml").is_file()):
         folder = runs / target
     if folder.is_dir():
         if not folder.name or folder.name == "..":

@@ -57,6 +57,7 @@ def finished(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         assert main(["run", "mine.toml", "--quiet"]) == 0
+    assert json.loads((folder / "runs/mine/exit.json").read_text())["code"] == 0
     return folder
 
 

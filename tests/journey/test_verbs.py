@@ -14,7 +14,6 @@ def test_the_run_holds_what_was_promised(here):
     run = here / "runs/mine"
     for name in ("recipe.toml", "lineage.json", "metrics.jsonl", "samples.txt", "evaluation.json", "report.html"):
         assert (run / name).stat().st_size > 0, name
-    assert json.loads((run / "exit.json").read_text())["code"] == 0
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [10, 20, 30]
     assert all("validation_bits_per_byte" in line and line["train_nats"] > 0 for line in lines)
@@ -56,6 +55,18 @@ def test_a_changed_value_redoes_what_depends_on_it_alone(finished, tmp_path, mon
     assert redone("--tokenizer.kind=byte", "--train.steps=10", *flags) == [
         "tokenizer", "shards", "floors", "training", "evaluation", "samples", "report"
     ]  # fmt: skip
+
+
+def test_a_built_in_recipe_is_read_anew_though_a_run_bears_its_name(tmp_path, monkeypatch):
+    from idiolect.progress import Progress
+    from idiolect.stages.job import open_job
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs/demo/checkpoints").mkdir(parents=True)
+    (tmp_path / "runs/demo/recipe.toml").write_text("seed = 77\n")
+    where = {"name": None, "runs": tmp_path / "runs", "progress": Progress.silent()}
+    assert open_job("demo", (), **where).recipe.seed == 1
+    assert open_job("demo", (), **where, trained=True).recipe.seed == 77
 
 
 def test_settings_that_only_watch_may_change(here, capsys):
