@@ -110,7 +110,7 @@ def report_data(job: Job, ready: Prepared, floors: FloorsOf | None) -> dict:
         "tokenizer": ready.inspection,
         "model": {key: record[key] for key in ("parameters", "flops_per_token") if key in record},
         "metrics": metrics,
-        "floors": floors.figures(ready.held_out[0]) if floors and ready.held_out else {},
+        "floors": {split: floors.figures(split) for split in ready.held_out} if floors else {},
         "evaluation": splits,
         "samples": (_read(run.path / SAMPLES_JSON) or {}).get("samples", []),
         "finetune": _read(run.path / "finetune.json"),

@@ -11,7 +11,7 @@ import pytest
 from idiolect.errors import DataError
 from idiolect.report import charts, page
 from idiolect.report.markup import Markup, tag
-from idiolect.report.sections import curves
+from idiolect.report.sections import curves, headline
 from tests.report import example, hostile
 
 VOID = {"meta", "br", "hr", "col", "link"}
@@ -231,3 +231,16 @@ def test_a_browser_draws_the_curves_and_runs_nothing_hostile(tmp_path):
     assert done.stdout.count('class="main-svg"') >= 5, "plotly drew nothing"
     assert "<title>owned" not in done.stdout and "Refused to" not in done.stderr and "violates" not in done.stderr
     assert "Uncaught" not in done.stderr
+
+
+def test_the_headline_compares_with_the_floors_of_its_own_split():
+    """Floors of validation beside a score on test would flatter or slander the model."""
+    data = {
+        "evaluation": {"test": {"bits_per_byte": {"value": 2.0, "low": 1.9, "high": 2.1, "n": 9}}},
+        "floors": {"validation": {"unigram": {"bits_per_byte": 3.25}}, "test": {"unigram": {"bits_per_byte": 4.5}}},
+    }
+    shown = str(headline.ladder(data))
+    assert "4.500" in shown and "3.250" not in shown
+    assert curves.curve_data(data | {"metrics": []})["floors"][0]["bits_per_byte"] == 3.25
+    del data["floors"]["test"]
+    assert headline.ladder(data) is None

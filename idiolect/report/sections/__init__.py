@@ -113,10 +113,17 @@ def number_of(value: object) -> float | None:
     return float(value) if figures.is_number(value) else None
 
 
-def floors_of(data: dict) -> list[dict]:
-    """The floors as [{"name", "bits_per_byte", "nats"}], the highest first; a unit that isn't known is None."""
+def floors_of(data: dict, split: str = "validation") -> list[dict]:
+    """A split's floors as [{"name", "bits_per_byte", "nats"}], the highest first; a unit that isn't known is None.
+
+    `data["floors"]` is {split: floors}, or floors of one split alone. Floors of another split are no floors: texts
+    differ by more than models do.
+    """
+    given = part(data, "floors")
+    if given and set(given) <= set(SPLITS):
+        given = part(given, split)
     found = []
-    for key, value in part(data, "floors").items():
+    for key, value in given.items():
         if isinstance(value, dict) and "value" not in value:
             bits, nats = number_of(value.get("bits_per_byte")), number_of(value.get("nats"))
             label = value.get("label") or value.get("name") or key

@@ -112,10 +112,12 @@ def epochs(data: dict) -> str:
 def ladder(data: dict) -> Markup | None:
     """The model on one scale with the floors: is this number good?"""
     found = find_score(part(data, "evaluation"), "bits_per_byte")
-    steps = [floor for floor in floors_of(data) if floor["bits_per_byte"] is not None]
-    if not found or not steps:
+    if not found:
         return None
     split, score = found
+    steps = [floor for floor in floors_of(data, split) if floor["bits_per_byte"] is not None]
+    if not steps:
+        return None
     whole = max([step["bits_per_byte"] for step in steps] + [score["value"]]) * 1.02
     rows = [(step["bits_per_byte"], step["name"], None, "floor") for step in steps]
     rows.append((score["value"], "this model", score, "model"))

@@ -47,14 +47,17 @@ def score_table(found: list[tuple[tuple[str, ...], dict]], caption: str) -> Mark
 
 def floors(data: dict) -> Markup | None:
     """What simpler predictors reach on the same text."""
-    found = floors_of(data)
-    if not found:
+    rows = [
+        [floor["name"], split, figures.score(floor["bits_per_byte"]), figures.score(floor["nats"])]
+        for split in (SPLITS if set(part(data, "floors")) <= set(SPLITS) else ("held-out text",))
+        for floor in floors_of(data, split)
+    ]
+    if not rows:
         return absent("No floors were measured, so nothing says whether these numbers are good", "idiolect evaluate")
-    rows = [[floor["name"], figures.score(floor["bits_per_byte"]), figures.score(floor["nats"])] for floor in found]
     return table(
-        ["floor", "bits per byte", "nats per token"],
+        ["floor", "on", "bits per byte", "nats per token"],
         rows,
-        numeric=(1, 2),
+        numeric=(2, 3),
         caption="Floors: simple predictors on the same held-out text",
     )
 
