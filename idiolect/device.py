@@ -10,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import sys
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import psutil
@@ -78,9 +80,7 @@ class Device:
             import torch
 
             return torch.cuda.max_memory_allocated(self.torch)
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        return peak_resident_bytes()
 
     def synchronise(self) -> None:
         """Wait for queued work, so that a clock read next is true."""
@@ -116,6 +116,21 @@ def resolve_device(config: DeviceConfig) -> Device:
     dtype = getattr(torch, wanted)
     name = torch.cuda.get_device_name(place) if kind == "cuda" else kind
     return Device(place, dtype, config.deterministic, name, config.compile)
+
+
+def peak_resident_bytes() -> int:
+    """Most memory this process has had resident.
+
+    getrusage would count the parent as well: what was resident when it started us survives the start of our program.
+    """
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def cpu_has_bfloat16(kind: str) -> bool:

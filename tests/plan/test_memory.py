@@ -94,10 +94,10 @@ def test_logits_are_counted_by_the_roads_the_loss_takes():
 
 
 WORKER = """
-import json, resource, sys
+import json, sys
 import torch
 torch.set_num_threads(1)
-from idiolect.device import DeviceConfig, resolve_device
+from idiolect.device import DeviceConfig, peak_resident_bytes, resolve_device
 from idiolect.models.build import build_model
 from idiolect.models.config import GPTConfig
 from idiolect.optim.build import build_optimiser
@@ -115,7 +115,7 @@ device = resolve_device(DeviceConfig(kind="cpu"))
 for _ in range(3):
     take_step(model, optimiser, batch, loss_of=lm_loss, device=device)
 counted = memory.training_memory(config, asked["vocabulary"], asked["rows"] * config.context_length, optim)
-print(json.dumps({"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, "counted": counted}))
+print(json.dumps({"peak": peak_resident_bytes(), "counted": counted}))
 """
 
 
