@@ -45,7 +45,11 @@ def write_recipe(request: Request, progress: Progress) -> dict:
                           fix="another name, or delete it first")  # fmt: skip
     check_name(path.stem)
     planned = plan_for(texts, budget, request.flags, runs, path.stem, progress)
-    settings = {"corpus.text": list(planned["text"])} | planned["overrides"] | planned["given"]
+    settings = {"corpus.text": list(planned["text"])} | planned["overrides"]
+    if planned["budget"]["kind"] != "flops":
+        # The forecast can err (a first one by half), and a budget is a promise: the schedule is fitted to the time.
+        settings["train.budget_seconds"] = float(round(planned["budget"]["training_seconds"]))
+    settings |= planned["given"]
     loaded = load_recipe(None, [f"{key}={_as_flag(value)}" for key, value in settings.items()])
     arithmetic = "\n".join(planned["lines"])
     header = (

@@ -236,6 +236,7 @@ def test_new_writes_a_recipe_that_runs(here, ask, monkeypatch):
     assert code == 0 and found["predicted"]["seconds"] <= 20
     written = (here / "planned.toml").read_text()
     assert written.startswith("# Written by") and "[model]" in written and "unique tokens" in written
+    assert "budget_seconds = 17.0" in written, "a budget of time is kept, whatever the forecast said"
     assert ask("show", "planned.toml")[0] == 0
     assert ask("new", "planned.toml", "--text", "text")[0] == 2, "a recipe is never overwritten"
 
