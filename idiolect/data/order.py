@@ -9,11 +9,12 @@ import numpy as np
 
 _ROUNDS = 6
 _MASK = (1 << 64) - 1
+_STEP = 0x9E3779B97F4A7C15  # 2^64 / golden ratio
 
 
 def mix(x: int) -> int:
     """SplitMix64's finaliser (Steele et al. 2014): 64 bits in, 64 well-mixed bits out."""
-    x = (x + 0x9E3779B97F4A7C15) & _MASK
+    x = (x + _STEP) & _MASK
     x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _MASK
     return x ^ (x >> 31)
@@ -44,3 +45,22 @@ def permuted(indices: np.ndarray, n: int, seed: int, epoch: int) -> np.ndarray:
     while (outside := found >= n).any():
         found[outside] = network(found[outside])
     return found.astype(np.int64)
+
+
+def uniform(seed: int, sample_B: np.ndarray, n: int) -> np.ndarray:
+    """(B, n) float64 in [0, 1): number k of a sample is a pure function of (seed, the sample's global index, k).
+
+    SplitMix64 begun at a hash of the seed and the sample (Steele et al. 2014). So it doesn't matter with which others
+    a sample shares a batch, and asking for more numbers changes none of the first.
+    """
+    state_B = _mix_each(np.asarray(sample_B).astype(np.uint64) ^ np.uint64(mix(mix(seed) ^ 0x5A5A)))
+    place_n = np.arange(n, dtype=np.uint64) * np.uint64(_STEP)
+    return (_mix_each(state_B[:, None] + place_n) >> np.uint64(11)) * 2.0**-53
+
+
+def _mix_each(x: np.ndarray) -> np.ndarray:
+    """`mix` of each uint64; numpy's arrays wrap round as its constants demand."""
+    x = x + np.uint64(_STEP)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
