@@ -18,7 +18,7 @@ import torch
 from tokenizers import Tokenizer as LibraryTokenizer
 
 from idiolect.data.loader import Loader
-from idiolect.data.windows import Windows
+from idiolect.data.windows import causal_windows
 from idiolect.tokenizer import shards
 from idiolect.tokenizer.build import build
 from idiolect.tokenizer.config import TokenizerConfig
@@ -66,7 +66,7 @@ def measure_windows(documents: list[str], repeats: int, n_batches: int = 200) ->
         split = shards.Shards(Path(folder), "train", tokenizer)
         for rows, context_length in SHAPES:
             for boundaries in ("open", "masked"):
-                windows = Windows(split, context_length, boundaries=boundaries)
+                windows = causal_windows(split, context_length, boundaries=boundaries)
                 for prefetch in (0, 2):
                     times = []
                     for _ in range(repeats):

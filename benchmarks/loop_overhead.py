@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.step_time import OurLoop, make_shards
-from idiolect.data.windows import Windows
+from idiolect.data.windows import causal_windows
 from idiolect.progress import MetricsLog, Progress
 from idiolect.train.config import TrainConfig
 from idiolect.train.loop import train
@@ -27,10 +27,10 @@ STEPS = 60
 def by_hand(shards) -> float:
     """Seconds for the bare steps."""
     ours = OurLoop(shards, 68, 4, 128, 4, 64, 12)
-    source = Windows(shards, 64)
+    source = causal_windows(shards, 64)
     start = time.thread_time()
     for number in range(STEPS):
-        sum_nats, n_scored = lm_loss(ours.model, source.batch(12 * number, 12))
+        sum_nats, n_scored, _ = lm_loss(ours.model, source.batch(12 * number, 12))
         (sum_nats / n_scored).backward()
         ours.optimiser.clip()
         ours.optimiser.step()
@@ -42,7 +42,7 @@ def by_loop(shards, folder: Path) -> float:
     """Seconds for the same steps through the loop, with its bar and its metrics, without checkpoints."""
     ours = OurLoop(shards, 68, 4, 128, 4, 64, 12)
     training = Training(
-        model=ours.model, optimiser=ours.optimiser, schedule=lambda step, total: 1.0, source=Windows(shards, 64),
+        model=ours.model, optimiser=ours.optimiser, schedule=lambda step, total: 1.0, source=causal_windows(shards, 64),
         loss_of=lm_loss, config=TrainConfig(steps=STEPS), batch_samples=12,
         metrics=MetricsLog(folder / "metrics.jsonl"),
         progress=Progress.silent(), device=ours.device, prefetch=0,

@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.plain_loop import PlainLoop
 from idiolect.data.loader import Loader
-from idiolect.data.windows import Windows
+from idiolect.data.windows import causal_windows
 from idiolect.device import DeviceConfig, physical_cores, prepare_process, resolve_device
 from idiolect.models.build import build_model
 from idiolect.models.config import gpt2_like
@@ -45,7 +45,7 @@ class OurLoop:
         self.model = build_model(config, vocabulary, 1)
         optim = OptimConfig(optimiser=AdamWConfig(learning_rate=1e-3, beta2=0.99, weight_decay=0.1))
         self.optimiser = build_optimiser(optim, self.model)
-        self.batches = iter(Loader(Windows(shards, context), rows, prefetch=0))
+        self.batches = iter(Loader(causal_windows(shards, context), rows, prefetch=0))
         self.device = resolve_device(DeviceConfig(kind="cpu"))
 
     def step(self) -> float:

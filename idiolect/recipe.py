@@ -7,15 +7,19 @@ import difflib
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
+
+from pydantic import model_validator
 
 from idiolect.config import Config, field
 from idiolect.config_load import Loaded, load
 from idiolect.corpus.config import CorpusConfig
-from idiolect.data.config import DataConfig
+from idiolect.data.config import DataConfig, Objective, resolve_objective
 from idiolect.device import DeviceConfig
 from idiolect.errors import RecipeError
 from idiolect.evaluate.config import EvaluateConfig
 from idiolect.generate.config import GenerateConfig
+from idiolect.models import ModelConfig
 from idiolect.models.config import GPTConfig
 from idiolect.optim.config import AdamWConfig, OptimConfig
 from idiolect.plan.config import PlanConfig
@@ -42,7 +46,7 @@ class Recipe(Config):
     corpus: CorpusConfig = field(CorpusConfig(), "the text")
     tokenizer: TokenizerConfig = field(TokenizerConfig(), "how text becomes token ids")
     data: DataConfig = field(DataConfig(), "how ids become batches")
-    model: GPTConfig = field(GPTConfig(), "the architecture")
+    model: ModelConfig = field(GPTConfig(), "the architecture")
     optim: OptimConfig = field(OptimConfig(), "the optimiser and its schedule")
     train: TrainConfig = field(TrainConfig(), "the training loop")
     evaluate: EvaluateConfig = field(EvaluateConfig(), "how the model is scored")
@@ -52,6 +56,16 @@ class Recipe(Config):
     tune: TuneConfig = field(TuneConfig(), "a search over settings")
     device: DeviceConfig = field(DeviceConfig(), "where to compute")
     plan: PlanConfig = field(PlanConfig(), "what a plan may assume of the machine and its price")
+
+    @property
+    def objective(self) -> Objective:
+        """What the model learns to predict: the recipe's objective, or the family's own."""
+        return resolve_objective(self.data.objective, self.model.reads, self.model.kind)
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        _ = self.objective
+        return self
 
 
 def find_recipe(target: str) -> Path:

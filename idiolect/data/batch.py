@@ -13,7 +13,8 @@ class Batch:
     """Rows of tokens with their targets; only targets whose loss_mask is True count.
 
     `document_BT` (int64) numbers the documents within each row where attention must not cross them, else None.
-    `source_BS` is what an encoder reads, `labels_B` what a classifier must say.
+    `source_BS` is what an encoder reads, where `source_mask_BS` is True (None: everywhere); `labels_B` what a
+    classifier must say; `stream_B` which stream of text each row goes on with, for models that carry a state over.
     """
 
     tokens_BT: Tensor
@@ -21,10 +22,19 @@ class Batch:
     loss_mask_BT: Tensor | None
     document_BT: Tensor | None = None
     source_BS: Tensor | None = None
+    source_mask_BS: Tensor | None = None
     labels_B: Tensor | None = None
+    stream_B: Tensor | None = None
 
     def __len__(self) -> int:
         return self.tokens_BT.shape[0]
+
+    def inputs(self) -> dict[str, Any]:
+        """What a model reads, as arguments of its forward pass."""
+        found: dict[str, Any] = {"tokens_BT": self.tokens_BT, "document_BT": self.document_BT}
+        if self.source_BS is not None:
+            found |= {"source_BS": self.source_BS, "source_mask_BS": self.source_mask_BS}
+        return found
 
     @property
     def n_scored(self) -> int:

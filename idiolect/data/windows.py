@@ -12,8 +12,10 @@ import numpy as np
 import torch
 
 from idiolect.data.batch import Batch
+from idiolect.data.config import CausalObjective
 from idiolect.data.ledger import Ledger
-from idiolect.data.objectives import causal
+from idiolect.data.objectives import Objective
+from idiolect.data.objectives.causal import Causal, causal
 from idiolect.data.order import permuted, random_number
 from idiolect.errors import DataError
 from idiolect.tokenizer.shards import Shards
@@ -27,14 +29,12 @@ class Windows:
     Raises DataError when the split is shorter than one window.
     """
 
-    def __init__(
-        self, shards: Shards, context_length: int, seed: int = 0, shuffle: bool = True, boundaries: str = "open"
-    ):
-        self.shards, self.context_length = shards, context_length
-        self.seed, self.shuffle, self.boundaries = seed, shuffle, boundaries
-        if shards.n_tokens < context_length + 1:
-            raise _too_short(shards, context_length)
-        self.n_samples = shards.n_tokens // context_length
+    def __init__(self, shards: Shards, objective: Objective, seed: int = 0, shuffle: bool = True):
+        self.shards, self.objective = shards, objective
+        self.seed, self.shuffle = seed, shuffle
+        if shards.n_tokens < objective.window:
+            raise _too_short(shards, objective.window - 1)
+        self.n_samples = max(1, shards.n_tokens // objective.stride)
         self._known: tuple[tuple[int, int], np.ndarray] | None = None
 
     def batch(self, first: int, count: int) -> Batch:
@@ -48,9 +48,9 @@ class Windows:
             done += len(part)
         starts_B = parts[0] if len(parts) == 1 else np.concatenate(parts)
         # torch owns the memory, so that pinning or moving it needs no copy of numpy's.
-        window_BW = torch.empty(count, self.context_length + 1, dtype=torch.int64)
-        self.shards.rows(starts_B, self.context_length + 1, window_BW.numpy())
-        return causal(window_BW, self.shards.end_id, self.boundaries)
+        window_BW = torch.empty(count, self.objective.window, dtype=torch.int64)
+        self.shards.rows(starts_B, self.objective.window, window_BW.numpy())
+        return self.objective.batch(window_BW, np.arange(first, first + count))
 
     def _starts(self, epoch: int, block: int) -> np.ndarray:
         """Starts of the epoch's samples [block, block + 1) * _BLOCK; the last answer is kept for the next batch."""
@@ -59,17 +59,26 @@ class Windows:
         index = np.arange(block * _BLOCK, min(self.n_samples, (block + 1) * _BLOCK))
         if self.shuffle:
             phase = random_number(self.seed, epoch, self.shards.n_tokens)
-            starts = phase + permuted(index, self.n_samples, self.seed, epoch) * self.context_length
+            starts = phase + permuted(index, self.n_samples, self.seed, epoch) * self.objective.stride
         else:
-            starts = index * self.context_length
+            starts = index * self.objective.stride
         self._known = ((epoch, block), starts)
         return starts
 
     def ledger(self, position: int) -> Ledger:
         """Where the tokens went when training has consumed `position` samples: an epoch leaves less than a window."""
-        trained = position * self.context_length
-        left = (position // self.n_samples) * (self.shards.n_tokens - self.n_samples * self.context_length)
+        stride = self.objective.stride
+        trained = position * stride
+        left = (position // self.n_samples) * (self.shards.n_tokens - self.n_samples * stride)
         return Ledger(trained + left, trained, {"end of an epoch, shorter than a window": left})
+
+
+def causal_windows(
+    shards: Shards, context_length: int, seed: int = 0, shuffle: bool = True, boundaries: str = "open"
+) -> Windows:
+    """Windows for next-token prediction."""
+    objective = Causal(CausalObjective(), context_length=context_length, end_id=shards.end_id, boundaries=boundaries)
+    return Windows(shards, objective, seed, shuffle)
 
 
 class SequentialWindows:

@@ -31,6 +31,10 @@ MIN_CLUSTERS = 40
 N_BLOCKS = 100
 
 
+# Parts of a split as they are scored: positions, nats and hits of the same tokens.
+Passes = Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]
+
+
 @dataclass(frozen=True)
 class TokenScores:
     """One entry a scored token: its position in the split, -ln p of it, and whether it was the likeliest."""
@@ -86,15 +90,13 @@ def token_scores(
     """Nats and hits of every token of the split (or of evenly spaced windows up to `limit_tokens`)."""
     check_request(model, shards, context_length, stride)
     where = device.torch if device is not None else next(model.parameters()).device
+    n_rows = max(1, batch_tokens // context_length)
     windows = SequentialWindows(shards, context_length, boundaries, stride or None)
     samples = samples_of(windows, limit_tokens)
-    n_rows = max(1, batch_tokens // context_length)
-    position, nats, right = [], [], []
     total = min(shards.n_tokens, len(samples) * windows.stride)
+    position, nats, right = [], [], []
     with evaluating(model), (progress or Progress.silent()).bar("scoring", total, "tokens") as bar:
-        for first in range(0, len(samples), n_rows):
-            batch, position_N = read(windows, samples[first : first + n_rows])
-            nats_N, right_N = score_batch(model, batch.to(where), device)
+        for position_N, nats_N, right_N in window_passes(model, windows, samples, n_rows, where, device):
             for values, found in ((position, position_N), (nats, nats_N), (right, right_N)):
                 values.append(found)
             bar.advance(len(nats_N))
@@ -107,6 +109,13 @@ def token_scores(
             fix="use an earlier checkpoint, or lower the learning rate",
         )
     return TokenScores(position_N, nats_N, np.concatenate(right), model.vocabulary_size)
+
+
+def window_passes(model, windows: SequentialWindows, samples: np.ndarray, n_rows: int, where, device) -> Passes:
+    """Windows in order, each read from nothing."""
+    for first in range(0, len(samples), n_rows):
+        batch, position_N = read(windows, samples[first : first + n_rows])
+        yield position_N, *score_batch(model, batch.to(where), device)
 
 
 def check_request(model, shards, context_length: int, stride: int) -> None:
@@ -162,7 +171,7 @@ def score_batch(model, batch: Batch, device) -> tuple[np.ndarray, np.ndarray]:
     """Nats (float64) and hits of the scored targets, row by row; logits are made for a bounded slice at a time."""
     precision = device.autocast() if device is not None else contextlib.nullcontext()
     with torch.no_grad(), precision:
-        hidden_ND = model(batch.tokens_BT, document_BT=batch.document_BT)[0][batch.loss_mask_BT]
+        hidden_ND = model(**batch.inputs())[0][batch.loss_mask_BT]
         targets_N = batch.targets_BT[batch.loss_mask_BT]
         nats, right = [], []
         for start in range(0, len(targets_N), max(1, HEAD_ENTRIES // model.vocabulary_size)):

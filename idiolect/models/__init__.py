@@ -12,12 +12,17 @@ The letters in tensor names, for the whole project:
 """
 
 from dataclasses import dataclass
+from functools import reduce
 from importlib import import_module
+from operator import or_
+from typing import Annotated
+
+from pydantic import Field
 
 from idiolect.errors import RecipeError
-from idiolect.models.config import GPTConfig
+from idiolect.models.config import GPTConfig, NGramConfig
 
-__all__ = ["FAMILIES", "Family", "family", "register"]
+__all__ = ["FAMILIES", "Family", "ModelConfig", "family", "register"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,11 @@ class Family:
 
 FAMILIES: dict[str, Family] = {
     "gpt": Family(GPTConfig, "idiolect.models.gpt:GPT"),
+    "ngram": Family(NGramConfig, "idiolect.models.ngram:NGram"),
 }
+
+# What `model` in a recipe may be; kinds registered from outside are built from Python, with their own config.
+ModelConfig = Annotated[reduce(or_, (row.config for row in FAMILIES.values())), Field(discriminator="kind")]
 
 
 def register(kind: str, family: Family) -> None:

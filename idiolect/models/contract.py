@@ -4,6 +4,12 @@
     logits            = model.head(hidden)             # any leading shape
     cache             = model.new_cache(n_rows)        # empty; what the model carries between tokens
 
+A model that reads a source is given it in one of two places: with the tokens (`source_BS`, `source_mask_BS`), where all
+targets are known, or when the cache is made, which then holds the source as the encoder left it:
+
+    hidden_BTD, _     = model(tokens_BT, source_BS=..., source_mask_BS=...)
+    cache             = model.new_cache(n_rows, source_BS=..., source_mask_BS=...)
+
 Trunk and head are apart so that the loss can be fused with the head and never holds all logits at once.
 """
 

@@ -100,7 +100,7 @@ def fit_and_score(parent: Job, job: Job, ready: Prepared, checkpoint, splits: Sp
 
 def classifier_of(parent: Job, ready: Prepared, checkpoint, splits: Splits):
     """The parent's model, or one with random weights, under a fresh head."""
-    task, V = parent.recipe.finetune.task, ready.tokenizer.vocabulary_size
+    task, V = parent.recipe.finetune.task, ready.vocabulary_of(parent.recipe)
     if task.start == "parent":
         model = load_model(parent, V, checkpoint)
     else:
@@ -141,7 +141,7 @@ def run_loop(job: Job, ready: Prepared, classifier, splits: Splits) -> Outcome:
         micro_samples=micro,
         checkpoints=CheckpointStore(job.run.checkpoints, config.train.keep), metrics=MetricsLog(job.run.metrics),
         progress=job.progress, device=device, probes=[Probe("validation", config.train.eval_every_steps, validation)],
-        flops_per_token=flops_per_token(job.recipe.model, tokenizer.vocabulary_size, longest)["training"],
+        flops_per_token=flops_per_token(job.recipe.model, ready.vocabulary_of(job.recipe), longest)["training"],
         peak_flops=peak_flops(device), best_by="validation_macro_f1", best_is_high=True,
         average=build_average(config.optim, classifier),
     )  # fmt: skip

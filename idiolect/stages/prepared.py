@@ -13,7 +13,7 @@ import numpy as np
 from idiolect import rundir
 from idiolect.config import flatten
 from idiolect.errors import DataError
-from idiolect.recipe import load_recipe
+from idiolect.recipe import Recipe, load_recipe
 from idiolect.stages.job import PACKAGE, Job, record_of
 
 SPLITS = ("train", "validation", "test")
@@ -128,6 +128,10 @@ class Prepared:
     def stages(self) -> dict[str, str]:
         """The folders by stage, for a run's records."""
         return {"corpus": self.documents.name, "tokenizer": self.tokens.name, "shards": self.ids.name}
+
+    def vocabulary_of(self, recipe: Recipe) -> int:
+        """Ids the model knows: the tokenizer's, then the objective's own."""
+        return self.tokenizer.vocabulary_size + recipe.objective.n_extra_ids(recipe.model.context_length)
 
     @property
     def hash(self) -> str:

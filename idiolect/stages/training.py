@@ -11,6 +11,7 @@ import numpy as np
 
 from idiolect import distributed, rundir
 from idiolect.config import flatten
+from idiolect.data.objectives import build_objective
 from idiolect.data.windows import Windows
 from idiolect.device import peak_flops
 from idiolect.errors import CheckpointError, RecipeError
@@ -89,12 +90,13 @@ def set_aside_if_changed(job: Job, decides: dict) -> None:
 def run_loop(job: Job, ready: Prepared) -> Outcome:
     """Build everything the loop needs from the recipe, and run it."""
     recipe, device = job.recipe, job.device
-    tokenizer, split = ready.tokenizer, ready.split("train")
+    split = ready.split("train")
     length = recipe.model.context_length
-    source = Windows(split, length, recipe.seed + recipe.data.seed, recipe.data.shuffle, recipe.data.boundaries)
+    source = source_of(job, ready)
     samples, micro = batch_shape(recipe.train, length, distributed.world_size())
-    model = build_model(recipe.model, tokenizer.vocabulary_size, recipe.seed).to(device.torch)
-    describe(job, model, source.n_samples * length, samples * length)
+    V = ready.vocabulary_of(recipe)
+    model = build_model(recipe.model, V, recipe.seed).to(device.torch)
+    describe(job, model, split.n_tokens, samples * source.objective.stride)
     seed_dropout(recipe.seed)
     optimiser = build_optimiser(recipe.optim, model)
     bits = split.n_tokens / split.n_bytes / np.log(2)
@@ -104,11 +106,22 @@ def run_loop(job: Job, ready: Prepared) -> Outcome:
         checkpoints=CheckpointStore(job.run.checkpoints, recipe.train.keep),
         metrics=MetricsLog(job.run.metrics, recipe.train.tensorboard), progress=job.progress, device=device,
         probes=validation_probes(job, ready), average=build_average(recipe.optim, model), bits_per_byte_per_nat=bits,
-        flops_per_token=flops_per_token(recipe.model, tokenizer.vocabulary_size, length)["training"],
+        flops_per_token=flops_per_token(recipe.model, V, length)["training"],
         peak_flops=peak_flops(device), settings=deciding_settings(flatten(recipe)) | {"ids": ready.hash},
         breaking_keys=("model", "optim", "data", "seed", "ids"), prefetch=recipe.data.prefetch_batches,
     )  # fmt: skip
     return train(training)
+
+
+def source_of(job: Job, ready: Prepared) -> Windows:
+    """The training split as samples of the recipe's objective."""
+    recipe, tokenizer = job.recipe, ready.tokenizer
+    seed = recipe.seed + recipe.data.seed
+    objective = build_objective(
+        recipe.objective, context_length=recipe.model.context_length, vocabulary_size=tokenizer.vocabulary_size,
+        end_id=tokenizer.end_id, boundaries=recipe.data.boundaries, seed=seed, tokenizer=tokenizer,
+    )  # fmt: skip
+    return Windows(ready.split("train"), objective, seed, recipe.data.shuffle)
 
 
 def seed_dropout(seed: int) -> None:
@@ -161,7 +174,7 @@ def validation_probes(job: Job, ready: Prepared) -> list[Probe]:
 
 def record_end(job: Job, ready: Prepared, decides: dict, outcome: Outcome) -> None:
     """Leave what a reader of the run needs: how it ended, what it is made of, where it came from."""
-    recipe, V = job.recipe, ready.tokenizer.vocabulary_size
+    recipe, V = job.recipe, ready.vocabulary_of(job.recipe)
     rundir.write_json(
         job.run.lineage,
         lineage(

@@ -28,7 +28,7 @@ def evaluated(job: Job, ready: Prepared, floors: FloorsOf, which: str = "best") 
         job.progress.say("evaluation: nothing to do, the scores stand")
         return found
     job.progress.heading(f"Evaluation (step {checkpoint.step:,})")
-    model = load_model(job, ready.tokenizer.vocabulary_size, checkpoint)
+    model = load_model(job, ready.vocabulary_of(job.recipe), checkpoint)
     splits = {}
     for split in recipe.evaluate.splits:
         if split != "train" and split not in ready.held_out:
@@ -60,7 +60,7 @@ def sampled(job: Job, ready: Prepared, which: str = "best") -> list[dict]:
         job.progress.say("samples: nothing to do, they stand")
         return found["samples"]
     job.progress.heading("Samples")
-    model = load_model(job, ready.tokenizer.vocabulary_size, checkpoint)
+    model = load_model(job, ready.vocabulary_of(job.recipe), checkpoint)
     prompts = list(recipe.prompts) or [""] * 3
     # Prompts that are equal must not be continued equally: each is one more sample of the same prompt.
     config = recipe.generate

@@ -18,7 +18,7 @@ EXPORT_TEXTS = 50
 def speaker(job: Job, which: str):
     """The run's model and tokenizer, ready to write."""
     ready = learned_from(job)
-    return load_model(job, ready.tokenizer.vocabulary_size, pick_checkpoint(job, which)), ready.tokenizer
+    return load_model(job, ready.vocabulary_of(job.recipe), pick_checkpoint(job, which)), ready.tokenizer
 
 
 def written(job: Job, prompts: list[str], which: str, json: bool) -> dict:
@@ -61,7 +61,7 @@ def exported(job: Job, which: str, out: Path | None) -> dict:
     from idiolect.export.huggingface import export
 
     ready = learned_from(job)
-    model = load_model(job, ready.tokenizer.vocabulary_size, pick_checkpoint(job, which))
+    model = load_model(job, ready.vocabulary_of(job.recipe), pick_checkpoint(job, which))
     out = out or job.run.path / "huggingface"
     texts = list(itertools.islice(read_texts(ready.documents, held_out(ready.documents)), EXPORT_TEXTS))
     found = export(model, job.recipe.model, ready.tokenizer, out, lineage=facts_of(job, ready), texts=texts)

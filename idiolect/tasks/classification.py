@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from idiolect.data.batch import Batch
+from idiolect.data.priced import Priced
 from idiolect.data.order import permuted
 from idiolect.tasks.config import ClassificationConfig
 
@@ -161,11 +162,11 @@ def build_classifier(config: ClassificationConfig, model: nn.Module, n_classes: 
     return Classifier(model, head.to(model.head_weight.device), config.freeze)
 
 
-def classification_loss(classifier: Classifier, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Sum of nats of the right labels and how many labels there are, both 0-d tensors: the training loop's contract."""
+def classification_loss(classifier: Classifier, batch: Batch) -> Priced:
+    """Sum of nats of the right labels and how many labels there are: the training loop's contract."""
     logits_BC = classifier(batch.tokens_BT, batch.loss_mask_BT).float()
     nats = F.cross_entropy(logits_BC, batch.labels_B, reduction="sum")
-    return nats, torch.full((), len(batch.labels_B), device=nats.device)
+    return Priced(nats, torch.full((), len(batch.labels_B), device=nats.device), nats.detach())
 
 
 def logits_of(classifier: Classifier, encoded: Encoded, pad_id: int, *, batch_tokens: int = 16_384, device=None):

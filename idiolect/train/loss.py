@@ -19,18 +19,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from idiolect.data.priced import Priced
+
 IGNORED = -100
 # Logits (rows x vocabulary) up to which the plain road is taken, and the chunk of the others, by kind of device.
 PLAIN_LOGITS = {"cpu": 2**21, "cuda": 2**27}
 CHUNK_LOGITS = {"cpu": 2**21, "cuda": 2**26}
 
 
-def lm_loss(model: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
-    """Sum of nats over the batch's scored targets, in float32, and how many they are. Both 0-d tensors, no sync."""
-    hidden_BTD, _ = model(batch.tokens_BT, document_BT=batch.document_BT)
+def lm_loss(model: nn.Module, batch: Any) -> Priced:
+    """The batch's scored targets priced in float32, without waiting for the device.
+
+    A model's `auxiliary_loss()` (a mean per token of its last forward pass, 0-d) is added, once for each target.
+    """
+    hidden_BTD, _ = model(**batch.inputs())
     hidden_ND, targets_N = hidden_BTD.flatten(0, 1), batch.targets_BT.flatten()
     scored_N = batch.loss_mask_BT.flatten()
-    return head_nats(model, hidden_ND, targets_N, scored_N), scored_N.sum()
+    nats, n_scored = head_nats(model, hidden_ND, targets_N, scored_N), scored_N.sum()
+    auxiliary_loss = getattr(model, "auxiliary_loss", None)
+    loss = nats if auxiliary_loss is None else nats + auxiliary_loss() * n_scored
+    return Priced(loss, n_scored, nats.detach())
 
 
 def head_nats(model: nn.Module, hidden_ND: Tensor, targets_N: Tensor, scored_N: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from idiolect.data.loader import Source
+from idiolect.data.priced import Priced
 from idiolect.device import Device
 from idiolect.errors import CheckpointError
 from idiolect.progress import MetricsLog, Progress
@@ -34,8 +35,8 @@ class Probe:
 class Training:
     """All that a run is given. Without `checkpoints` nothing is saved, without `metrics` nothing is written.
 
-    `schedule(step, total_steps)` is the share of the peak learning rate; `loss_of(model, batch)` a sum of nats and the
-    count of scored targets. `flops_per_token` is for training, forward and backward. `best_by` names the probes' number
+    `schedule(step, total_steps)` is the share of the peak learning rate; `loss_of(model, batch)` prices a batch:
+    data/priced.py. `flops_per_token` is for training, forward and backward. `best_by` names the probes' number
     that decides what is best. `settings` (flat) go into every checkpoint, and resuming with another value of one of
     `breaking_keys` is refused.
     """
@@ -44,7 +45,7 @@ class Training:
     optimiser: Any
     schedule: Callable[[int, int], float]
     source: Source
-    loss_of: Callable[[nn.Module, Any], tuple[Tensor, Tensor]]
+    loss_of: Callable[[nn.Module, Any], Priced]
     config: TrainConfig
     batch_samples: int
     micro_samples: int = 0

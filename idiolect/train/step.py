@@ -1,6 +1,6 @@
 """One update: micro-batches in, gradients summed over them and over the ranks, checked, clipped, applied.
 
-The mean of a step is sum(nats) / sum(scored targets) over everything the step saw, so the division happens once:
+The mean of a step is sum(loss) / sum(scored targets) over everything the step saw, so the division happens once:
 
     one micro-batch, alone      before the backward pass, where it is free
     several, or several ranks   after it, in the same pass over the gradients that clips them
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from idiolect import distributed, faults
+from idiolect.data.priced import Priced
 from idiolect.errors import DataError
 
 BUCKET_BYTES = 32 * 2**20
@@ -22,7 +23,10 @@ BUCKET_BYTES = 32 * 2**20
 
 @dataclass(frozen=True)
 class StepResult:
-    """What one update saw, over all micro-batches and ranks; `applied` is False when it was not finite."""
+    """What one update saw, over all micro-batches and ranks; `applied` is False when it was not finite.
+
+    `sum_nats` is the plain cross-entropy that is reported; what was minimised may have been more.
+    """
 
     sum_nats: float
     n_scored: int
@@ -37,7 +41,7 @@ def take_step(
     optimiser: Any,
     batch: Any,
     *,
-    loss_of: Callable[[nn.Module, Any], tuple[Tensor, Tensor]],
+    loss_of: Callable[[nn.Module, Any], Priced],
     device: Any,
     micro_samples: int = 0,
     stop: bool = False,
@@ -51,17 +55,17 @@ def take_step(
     micro_samples = min(micro_samples or n_rows, n_rows)
     whole = distributed.world_size() == 1 and micro_samples == n_rows
     precise = torch.float32 if device.torch.type == "mps" else torch.float64
-    totals = torch.tensor([0, 0, n_tokens, stop], dtype=precise, device=device.torch)
+    totals = torch.tensor([0, 0, 0, n_tokens, stop], dtype=precise, device=device.torch)
     for first in range(0, n_rows, micro_samples):
         micro = (batch if whole else batch.slice(first, first + micro_samples)).to(device.torch)
         with device.autocast():
-            sum_nats, n_scored = loss_of(model, micro)
+            loss, n_scored, nats = loss_of(model, micro)
         # A batch with nothing to learn from is refused below; here it must not become 0 / 0.
-        (sum_nats / n_scored.clamp_min(1) if whole else sum_nats).backward()
+        (loss / n_scored.clamp_min(1) if whole else loss).backward()
         if not whole:
             # Rows read by several micro-batches would pile up: their sum takes the room of one.
             values_of(model)
-        totals[:2] += torch.stack([sum_nats.detach().to(precise), n_scored.to(precise)])
+        totals[:3] += torch.stack([nats.to(precise), n_scored.to(precise), loss.detach().to(precise)])
     if not whole:
         _sum_over_ranks(model, totals)
         torch._foreach_mul_(values_of(model), (1 / totals[1].clamp_min(1)).float())
@@ -69,14 +73,14 @@ def take_step(
         values_of(model)[0].view(-1)[0] = float("nan")
     # Here, and nowhere else in a step, we wait for the device.
     grad_norm = optimiser.clip()
-    sum_nats, n_scored, n_tokens, stop = totals.tolist()
+    sum_nats, n_scored, sum_loss, n_tokens, stop = totals.tolist()
     if not n_scored:
         raise DataError(
             "a batch has no scored target",
             why=f"none of its {int(n_tokens):,} tokens counts in the loss, so there is nothing to learn from",
             fix="a larger context_length or batch_tokens, or look at the examples: their answers may all be cut off",
         )
-    finite = math.isfinite(sum_nats) and math.isfinite(grad_norm)
+    finite = math.isfinite(sum_nats) and math.isfinite(sum_loss) and math.isfinite(grad_norm)
     if finite:
         optimiser.step()
         optimiser.zero_grad()

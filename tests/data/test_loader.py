@@ -10,14 +10,14 @@ import torch
 
 from idiolect.data.batch import Batch
 from idiolect.data.loader import Loader
-from idiolect.data.windows import Windows
+from idiolect.data.windows import causal_windows
 from idiolect.errors import DataError, RecipeError
 from tests.data.token_rows import random_texts, split_of
 
 
 @pytest.fixture
 def windows(tmp_path):
-    return Windows(split_of(tmp_path, random_texts(60)), 8, seed=9, boundaries="masked")
+    return causal_windows(split_of(tmp_path, random_texts(60)), 8, seed=9, boundaries="masked")
 
 
 def take(loader, n):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from idiolect.data.windows import SequentialWindows, Windows
+from idiolect.data.windows import SequentialWindows, causal_windows
 from idiolect.errors import DataError
 from tests.data.token_rows import END, random_texts, split_of
 
@@ -28,7 +28,7 @@ def ring_place(split, batch, row):
 
 
 def test_targets_are_the_next_tokens(split):
-    windows = Windows(split, T, seed=1)
+    windows = causal_windows(split, T, seed=1)
     batch = windows.batch(0, windows.n_samples)
     assert batch.tokens_BT.shape == (windows.n_samples, T) and batch.tokens_BT.dtype == torch.int64
     assert torch.equal(batch.tokens_BT[:, 1:], batch.targets_BT[:, :-1])
@@ -38,7 +38,7 @@ def test_targets_are_the_next_tokens(split):
 
 
 def test_an_epoch_reads_every_target_at_most_once_and_leaves_less_than_a_window(split):
-    windows = Windows(split, T, seed=3)
+    windows = causal_windows(split, T, seed=3)
     for epoch in range(4):
         starts = np.concatenate([windows._starts(epoch, b) for b in range(-(-windows.n_samples // 4096))])
         targets = Counter(int(p) for s in starts for p in (s + 1 + np.arange(T)) % split.n_tokens)
@@ -47,23 +47,23 @@ def test_an_epoch_reads_every_target_at_most_once_and_leaves_less_than_a_window(
 
 
 def test_every_epoch_has_its_own_order_and_cut(split):
-    windows = Windows(split, T, seed=3)
+    windows = causal_windows(split, T, seed=3)
     epochs = [windows.batch(e * windows.n_samples, windows.n_samples).tokens_BT for e in range(4)]
     for a in range(4):
         for b in range(a):
             assert not torch.equal(epochs[a], epochs[b])
-    other_seed = Windows(split, T, seed=4).batch(0, windows.n_samples).tokens_BT
+    other_seed = causal_windows(split, T, seed=4).batch(0, windows.n_samples).tokens_BT
     assert not torch.equal(epochs[0], other_seed)
 
 
 def test_order_is_a_function_of_the_index_alone(split):
     """Not of the batch size, of what was read before, nor of torch's or numpy's random state."""
-    windows = Windows(split, T, seed=5, boundaries="masked")
+    windows = causal_windows(split, T, seed=5, boundaries="masked")
     whole = windows.batch(0, 3 * windows.n_samples)
     torch.manual_seed(1)
     np.random.seed(1)
     for first, count in [(0, 1), (windows.n_samples - 2, 5), (2 * windows.n_samples, 4), (3, 2 * windows.n_samples)]:
-        batch = Windows(split, T, seed=5, boundaries="masked").batch(first, count)
+        batch = causal_windows(split, T, seed=5, boundaries="masked").batch(first, count)
         again = windows.batch(first, count)
         for name in ("tokens_BT", "targets_BT", "document_BT"):
             assert torch.equal(getattr(batch, name), getattr(whole, name)[first : first + count])
@@ -71,14 +71,14 @@ def test_order_is_a_function_of_the_index_alone(split):
 
 
 def test_unshuffled_windows_stand_in_order(split):
-    windows = Windows(split, T, shuffle=False)
+    windows = causal_windows(split, T, shuffle=False)
     assert (
         windows.batch(0, windows.n_samples).tokens_BT.flatten().tolist() == split.ids(0, windows.n_samples * T).tolist()
     )
 
 
 def test_masked_boundaries_number_the_documents(split):
-    batch = Windows(split, T, seed=2, boundaries="masked").batch(0, 30)
+    batch = causal_windows(split, T, seed=2, boundaries="masked").batch(0, 30)
     for tokens, documents in zip(batch.tokens_BT.tolist(), batch.document_BT.tolist(), strict=True):
         expected, document = [], 0
         for token in tokens:
@@ -89,7 +89,7 @@ def test_masked_boundaries_number_the_documents(split):
 
 
 def test_the_ledger_balances(split):
-    windows = Windows(split, T)
+    windows = causal_windows(split, T)
     for position in (0, 1, windows.n_samples - 1, windows.n_samples, 3 * windows.n_samples + 5):
         ledger = windows.ledger(position)
         counted = sum(windows.batch(i, 1).n_scored for i in range(position))
@@ -128,11 +128,11 @@ def test_a_sliding_window_gives_every_token_its_context(tmp_path):
 def test_too_little_text_says_what_to_type(tmp_path):
     split = split_of(tmp_path, ["a short one"])
     with pytest.raises(DataError, match="12 tokens, fewer than one window of 1,025") as error:
-        Windows(split, 1024)
+        causal_windows(split, 1024)
     assert "--model.context_length=4" in error.value.fix
-    assert Windows(split, 4).n_samples == 3
-    assert Windows(split, 11).batch(0, 5).tokens_BT.shape == (5, 11)
+    assert causal_windows(split, 4).n_samples == 3
+    assert causal_windows(split, 11).batch(0, 5).tokens_BT.shape == (5, 11)
     empty = split_of(tmp_path / "empty", [])
-    for made in (lambda: Windows(empty, 4), lambda: SequentialWindows(empty, 4)):
+    for made in (lambda: causal_windows(empty, 4), lambda: SequentialWindows(empty, 4)):
         with pytest.raises(DataError, match="tokens"):
             made()

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from idiolect import faults
+from idiolect.data.priced import Priced
 from idiolect.errors import NumericsError, RecipeError, Stopped
 from idiolect.progress import read_metrics
 from idiolect.train.checkpoint import CheckpointStore
@@ -47,9 +48,9 @@ def test_a_line_is_the_mean_over_its_interval_by_scored_targets(tmp_path):
     seen = []
 
     def noted(model, batch):
-        sum_nats, n_scored = lm_loss(model, batch)
-        seen.append((sum_nats.item(), n_scored.item()))
-        return sum_nats, n_scored
+        priced = lm_loss(model, batch)
+        seen.append((priced.nats.item(), priced.n_scored.item()))
+        return priced
 
     train(make(tmp_path, loss_of=noted, probes=[], config=config(steps=6)))
     rows = read_metrics(tmp_path / "metrics.jsonl")
@@ -156,8 +157,8 @@ def test_not_finite_at_any_step_and_tensor_changes_no_weight(tmp_path, seed):
 
     def poisoned(model, batch):
         calls.append(1)
-        sum_nats, n_scored = lm_loss(model, batch)
-        return (sum_nats * bad if len(calls) == at else sum_nats), n_scored
+        loss, n_scored, nats = lm_loss(model, batch)
+        return Priced(loss * bad, n_scored, nats * bad) if len(calls) == at else Priced(loss, n_scored, nats)
 
     work = make(tmp_path, loss_of=poisoned, config=config(eval_every_steps=5, steps=20))
     with pytest.raises(NumericsError, match=f"loss of step {at} "):
@@ -211,10 +212,10 @@ def test_a_signal_in_any_phase_saves_once_and_the_run_goes_on(tmp_path, monkeypa
 
     def loss_of(model, batch):
         kick("forward", calls["batch"] >= 12)
-        sum_nats, n_scored = lm_loss(model, batch)
+        priced = lm_loss(model, batch)
         if phase == "backward" and calls["batch"] == 14:
-            sum_nats.register_hook(lambda grad: kick("backward"))
-        return sum_nats, n_scored
+            priced.loss.register_hook(lambda grad: kick("backward"))
+        return priced
 
     def probe(model, step):
         kick("probe", step == 20)

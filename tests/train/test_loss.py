@@ -117,11 +117,12 @@ def test_bfloat16_autocast_keeps_the_loss_in_float32(monkeypatch):
 
 def test_the_whole_model_and_an_empty_mask():
     model, batch = TinyModel(dropout=0.0), RandomSource().batch(0, 4)
-    sum_nats, n_scored = lm_loss(model, batch)
+    sum_nats, n_scored, nats = lm_loss(model, batch)
+    assert nats.item() == sum_nats.item() and not nats.requires_grad
     assert n_scored.item() == batch.loss_mask_BT.sum()
     assert 2 < sum_nats.item() / n_scored.item() < 6
     empty = type(batch)(batch.tokens_BT, batch.targets_BT, torch.zeros_like(batch.loss_mask_BT))
-    sum_nats, n_scored = lm_loss(model, empty)
+    sum_nats, n_scored, _ = lm_loss(model, empty)
     sum_nats.backward()
     assert sum_nats.item() == 0 and n_scored.item() == 0
     assert all(p.grad is None or not p.grad.any() for p in model.parameters())

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from idiolect.data.batch import Batch
+from idiolect.data.priced import Priced
 from idiolect.errors import DataError, NumericsError
 from idiolect.optim.build import build_optimiser
 from idiolect.train import guard
@@ -44,8 +45,8 @@ def test_a_mean_of_each_micro_batch_is_caught():
     _, want = gradients(model, batch, 0)
 
     def mean_each(model, micro):
-        sum_nats, n_scored = lm_loss(model, micro)
-        return sum_nats / n_scored, torch.tensor(1.0)
+        sum_nats, n_scored, nats = lm_loss(model, micro)
+        return Priced(sum_nats / n_scored, torch.tensor(1.0), nats)
 
     _, got = gradients(model, batch, 1, mean_each)
     worst = max(((got[name] - want[name]).norm() / want[name].norm()).item() for name in want)
@@ -80,8 +81,8 @@ def test_a_loss_that_overflows_is_not_applied():
     optimiser = build_optimiser(OPTIM, model)
 
     def infinite(model, batch):
-        sum_nats, n_scored = lm_loss(model, batch)
-        return sum_nats * 0 + float("inf"), n_scored
+        loss, n_scored, nats = lm_loss(model, batch)
+        return Priced(loss * 0 + float("inf"), n_scored, nats)
 
     batch = RandomSource().batch(0, 6)
     assert not take_step(model, optimiser, batch, loss_of=infinite, device=CPU).applied
@@ -126,8 +127,8 @@ def test_not_finite_rows_of_a_table_are_named_and_told_in_our_form(tmp_path, bad
     optimiser = build_optimiser(OPTIM, model)
 
     def poisoned(model, batch):
-        sum_nats, n_scored = lm_loss(model, batch)
-        return sum_nats * bad, n_scored
+        loss, n_scored, nats = lm_loss(model, batch)
+        return Priced(loss * bad, n_scored, nats * bad)
 
     result = take_step(model, optimiser, batch, loss_of=poisoned, device=CPU)
     assert not result.applied and model.embed.weight.grad.is_sparse

@@ -79,8 +79,8 @@ class RandomSource:
 def score(model: nn.Module, step: int) -> dict[str, float]:
     """A validation score, and a draw of random numbers that must not disturb the training."""
     torch.rand(3)
-    sum_nats, n_scored = lm_loss(model, RandomSource().batch(40, 8))
-    return {"validation_nats": sum_nats.item() / n_scored.item()}
+    priced = lm_loss(model, RandomSource().batch(40, 8))
+    return {"validation_nats": priced.nats.item() / priced.n_scored.item()}
 
 
 def make(

@@ -1,10 +1,7 @@
-"""What a model is made of, as a frozen value; torch-free, so that a recipe can be checked without loading torch.
-
-`0` stands for "derive it": `resolved_*` properties say what it becomes.
-"""
+"""What a GPT is made of; `0` stands for "derive it": `resolved_*` properties say what it becomes."""
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import model_validator
 
@@ -14,6 +11,8 @@ from idiolect.errors import RecipeError
 
 class GPTConfig(Config):
     """A decoder-only Transformer; defaults: today's small-model practice; classics: `gpt2_like`, `llama_like`."""
+
+    reads: ClassVar[str] = "left"
 
     kind: Literal["gpt"] = "gpt"
     context_length: int = field(256, "the most positions the model reads", gt=0, le=2**20)
@@ -99,6 +98,43 @@ class GPTConfig(Config):
         step = 1 if self.value_embeddings == "all" else 2
         return tuple(range((self.n_layers - 1) % step, self.n_layers, step))
 
+    def count_parameters(self, vocabulary_size: int) -> dict[str, int]:
+        """Learned numbers by part."""
+        d, ff, bias = self.d_model, self.resolved_d_ff, self.bias
+        q, kv = self.n_heads * self.resolved_d_head, self.resolved_n_kv_heads * self.resolved_d_head
+        up = 2 * ff if self.gated_mlp else ff
+        norm = self._norm(d)
+        qk_norm = 2 * self._norm(self.resolved_d_head) if self.qk_norm else 0
+        input_rows = _rows(self.ngram_orders, self.ngram_buckets, vocabulary_size)
+        head_rows = _rows(self.ngram_head_orders, self.ngram_head_buckets, vocabulary_size)
+        return {
+            "embeddings": vocabulary_size * d,
+            "positions": self.context_length * d if self.positions == "learned" else 0,
+            "ngram_tables": d * input_rows,
+            "value_embeddings": len(self.value_embedding_layers) * (vocabulary_size * kv + 2),
+            "attention": self.n_layers * (d * (q + 2 * kv) + q * d + bias * (q + 2 * kv + d)),
+            "mlp": self.n_layers * (d * up + ff * d + bias * (up + d)),
+            "norms": self.n_layers * (2 * norm + qk_norm) + norm * (2 if self.embedding_norm else 1),
+            "head": 0 if self.tied_head else vocabulary_size * d,
+            "ngram_head_tables": vocabulary_size * head_rows,
+        }
+
+    def count_flops(self, vocabulary_size: int, context_length: int) -> dict[str, int]:
+        """Operations of the forward pass per token, by part."""
+        d, ff = self.d_model, self.resolved_d_ff
+        q, kv = self.n_heads * self.resolved_d_head, self.resolved_n_kv_heads * self.resolved_d_head
+        return {
+            "projections": self.n_layers * 2 * (d * (q + 2 * kv) + q * d),
+            "scores": self.n_layers * 2 * 2 * q * context_length,
+            "mlp": self.n_layers * 2 * (d * (2 * ff if self.gated_mlp else ff) + ff * d),
+            "head": 2 * vocabulary_size * d,
+        }
+
+    def _norm(self, width: int) -> int:
+        if not self.norm_scale:
+            return 0
+        return width * (2 if self.norm == "layer" and self.bias else 1)
+
     @model_validator(mode="after")
     def check_heads(self):
         if not self.d_head and self.d_model % self.n_heads:
@@ -168,6 +204,10 @@ def table_rows(order: int, n_buckets: int, vocabulary_size: int) -> int:
     """Rows of an n-gram table: one for each n-gram where that fits, else `n_buckets`, shared by hash."""
     # One id more than the vocabulary: the place before the start of a text.
     return min(n_buckets, (vocabulary_size + 1) ** order)
+
+
+def _rows(orders: tuple[int, ...], n_buckets: int, vocabulary_size: int) -> int:
+    return sum(table_rows(order, n_buckets, vocabulary_size) for order in orders)
 
 
 def _check_orders(key: str, orders: tuple[int, ...], lowest: int, context_length: int) -> None:

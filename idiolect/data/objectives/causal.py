@@ -1,6 +1,6 @@
-"""What is to be predicted: the only place where targets and masks are decided.
+"""Causal: each token is predicted from those before it.
 
-Causal, on a window of T + 1 tokens (`|` is the end token, capital letters are documents' first tokens):
+On a window of T + 1 tokens (`|` is the end token, capital letters are documents' first tokens):
 
     window      a  b  |  C  d
     tokens      a  b  |  C           every token predicts its successor
@@ -12,9 +12,11 @@ the window, too; with masked ones from the end token alone, exactly as when text
 token of the corpus is thus a target, none is dropped, and no document's score depends on its neighbour.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from idiolect.config import Config
 from idiolect.data.batch import Batch
 
 
@@ -25,3 +27,14 @@ def causal(window_BW: Tensor, end_id: int, boundaries: str, loss_mask_BT: Tensor
         loss_mask_BT = torch.ones(tokens_BT.shape, dtype=torch.bool)
     document_BT = (tokens_BT == end_id).cumsum(1) if boundaries == "masked" else None
     return Batch(tokens_BT, targets_BT, loss_mask_BT, document_BT)
+
+
+class Causal:
+    """Windows of T + 1 tokens, T of them new."""
+
+    def __init__(self, config: Config, *, context_length: int, end_id: int, boundaries: str, **_unused):
+        self.window, self.stride = context_length + 1, context_length
+        self.end_id, self.boundaries = end_id, boundaries
+
+    def batch(self, window_BW: Tensor, sample_B: np.ndarray) -> Batch:
+        return causal(window_BW, self.end_id, self.boundaries)

@@ -1,0 +1,14 @@
+"""What each family is made of, as frozen values; torch-free, so that a recipe can be checked without loading torch.
+
+One file a family. Besides its settings, a family's config says, as class variables and methods:
+
+    reads                              "left", "both" or "source": see contract.py
+    context_length                     the most positions the model reads (a setting, or derived)
+    count_parameters(V) -> dict        learned numbers by part: held against the module by a test
+    count_flops(V, T) -> dict          operations of the forward pass per token, by part
+"""
+
+from idiolect.models.config.gpt import GPTConfig, gpt2_like, llama_like, table_rows
+from idiolect.models.config.ngram import NGramConfig
+
+__all__ = ["GPTConfig", "NGramConfig", "gpt2_like", "llama_like", "table_rows"]
