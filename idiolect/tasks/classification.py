@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from idiolect.data.batch import Batch
-from idiolect.data.priced import Priced
 from idiolect.data.order import permuted
+from idiolect.data.priced import Priced
 from idiolect.tasks.config import ClassificationConfig
 
 # Samples whose lengths are sorted against one another are this many batches' worth: enough to waste little on
