@@ -42,11 +42,15 @@ def build_objective(
     boundaries: str,
     seed: int,
     tokenizer=None,
+    reads: str = "left",
 ) -> Objective:
-    """The objective a (resolved) config asks for; `vocabulary_size` is the tokenizer's, before any extra ids."""
+    """The objective a (resolved) config asks for; `vocabulary_size` is the tokenizer's, before any extra ids.
+
+    `reads` is how the model reads: a prefix is a source to an encoder-decoder, and unscored tokens to a left reader.
+    """
     module, _, name = OBJECTIVES[config.kind].partition(":")
     make = getattr(import_module(f"{__name__}.{module}"), name)
     return make(
         config, context_length=context_length, vocabulary_size=vocabulary_size, end_id=end_id, boundaries=boundaries,
-        seed=seed, tokenizer=tokenizer,
+        seed=seed, tokenizer=tokenizer, reads=reads,
     )  # fmt: skip
