@@ -26,7 +26,7 @@ from idiolect.plan.config import PlanConfig
 from idiolect.tasks.config import ClassificationConfig
 from idiolect.tokenizer.config import TokenizerConfig
 from idiolect.train.config import TrainConfig
-from idiolect.tune.config import TuneConfig
+from idiolect.tune.config import CompareConfig, TuneConfig
 
 BUILT_IN = Path(__file__).parent / "recipes"
 
@@ -54,6 +54,7 @@ class Recipe(Config):
     prompts: tuple[str, ...] = field((), "texts the report's samples go on from; none = from nothing", strict=False)
     finetune: FinetuneConfig = field(FinetuneConfig(), "a task to fit the trained model to")
     tune: TuneConfig = field(TuneConfig(), "a search over settings")
+    compare: CompareConfig = field(CompareConfig(), "a comparison of families, recipes or variations")
     device: DeviceConfig = field(DeviceConfig(), "where to compute")
     plan: PlanConfig = field(PlanConfig(), "what a plan may assume of the machine and its price")
 

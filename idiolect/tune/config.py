@@ -1,4 +1,4 @@
-"""What a search over settings is: its axes, how points are chosen, and when it ends."""
+"""What a search over settings is, its axes, points and end; and what a comparison of families or recipes is."""
 
 import math
 from typing import Literal
@@ -97,5 +97,48 @@ class TuneConfig(Config):
                 f"tune.space is a grid of {n_points:,} points",
                 why=f"a grid is written out before it is searched; {MOST_POINTS:,} are the most",
                 fix="fewer points an axis, or --tune.kind=random",
+            )
+        return self
+
+
+class CompareConfig(Config):
+    """Families, recipes or variations of one, matched on a budget, each searched alike and run with several seeds."""
+
+    families: Items[str] = field((), 'architectures that are compared, or "all" of them')
+    parameters: int = field(
+        0, "parameters that every model is sized to; 0 = as many as the recipe's own model has", ge=0, lt=2**40
+    )
+    embeddings_count: bool = field(True, "count embeddings and heads among the parameters that are matched")
+    tolerance: float = field(0.1, "the most a model may miss that number by, as a share of it", gt=0, le=1)
+    seconds: float = field(0.0, "budget: seconds of training a run; the schedule is fitted to it", ge=0)
+    tokens: int = field(0, "budget: tokens a run learns from", ge=0, lt=2**50)
+    flops: float = field(0.0, "budget: operations a run may spend on training; no budget: the recipe's steps", ge=0)
+    seeds: int = field(3, "runs of each at its best learning rate; one alone can't be told from luck", ge=1, le=100)
+    rates: Items[float] = field((0.333, 1.0, 3.0), "learning rates tried, as factors on the usual one")
+    widenings: int = field(
+        1, "how often the search may go one factor further when its best rate is its lowest or highest", ge=0, le=10
+    )
+    search_share: float = field(0.25, "share of the budget that each try of a learning rate gets", gt=0, le=1)
+    points: int = field(10, "times that a run is scored on its way, for the curves", ge=1, le=1000)
+    curve_tokens: int = field(16_384, "validation tokens scored each of these times; 0 = all", ge=0, lt=2**50)
+
+    @model_validator(mode="after")
+    def check_budget(self):
+        given = [name for name in ("seconds", "tokens", "flops") if getattr(self, name)]
+        if len(given) > 1:
+            raise RecipeError(
+                f"compare.{given[0]} and compare.{given[1]} are both given",
+                why="runs equal in one are unequal in the other: that is what a comparison shows",
+                fix=f"--compare.{given[1]}=0 (or --compare.{given[0]}=0), and compare twice",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def check_rates(self):
+        if not self.rates or min(self.rates) <= 0 or len(set(self.rates)) != len(self.rates):
+            raise RecipeError(
+                f"compare.rates = {list(self.rates)} must be different numbers above zero",
+                why="each is a factor on a family's usual learning rate",
+                fix="--compare.rates=[0.333,1.0,3.0], or [1.0] for no search",
             )
         return self

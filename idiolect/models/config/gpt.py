@@ -13,6 +13,8 @@ class GPTConfig(Config):
     """A decoder-only Transformer; defaults: today's small-model practice; classics: `gpt2_like`, `llama_like`."""
 
     reads: ClassVar[str] = "left"
+    # AdamW's: centre of the search that `compare` gives the family.
+    usual_learning_rate: ClassVar[float] = 2e-3
 
     kind: Literal["gpt"] = "gpt"
     context_length: int = field(256, "the most positions the model reads", gt=0, le=2**20)
@@ -59,6 +61,13 @@ class GPTConfig(Config):
     value_embeddings: Literal["none", "alternate", "all"] = field(
         "none", "layers that add an embedding of the token to their values (arXiv 2410.17897): every second, or all"
     )
+
+    @classmethod
+    def sized(cls, d_model: int, context_length: int) -> "GPTConfig":
+        """The GPT of about this width, a multiple of 16: a layer for 64 channels and at least four, heads of 32."""
+        d_head = 32 if d_model % 32 == 0 else 16
+        return cls(n_layers=max(4, round(d_model / 64)), d_model=d_model, n_heads=max(1, d_model // d_head),
+                   context_length=context_length)  # fmt: skip
 
     @property
     def resolved_n_kv_heads(self) -> int:
