@@ -20,7 +20,7 @@ from typing import Annotated
 from pydantic import Field
 
 from idiolect.errors import RecipeError
-from idiolect.models.config import GPTConfig, NGramConfig
+from idiolect.models.config import BertConfig, GPTConfig, NGramConfig
 
 __all__ = ["FAMILIES", "Family", "ModelConfig", "family", "register"]
 
@@ -39,6 +39,7 @@ class Family:
 
 
 FAMILIES: dict[str, Family] = {
+    "bert": Family(BertConfig, "idiolect.models.bert:Bert"),
     "gpt": Family(GPTConfig, "idiolect.models.gpt:GPT"),
     "ngram": Family(NGramConfig, "idiolect.models.ngram:NGram"),
 }

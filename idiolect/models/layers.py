@@ -77,16 +77,24 @@ class GatedMLP(nn.Module):
         return self.down(self.activation(gate_BTF) * up_BTF)
 
 
+_ACTIVATIONS = {
+    "relu2": SquaredReLU,
+    "gelu": nn.GELU,
+    "gelu_tanh": lambda: nn.GELU(approximate="tanh"),
+    "swiglu": nn.SiLU,
+    "geglu": nn.GELU,
+}
+
+
+def build_activation(mlp: str) -> nn.Module:
+    """The nonlinearity inside an MLP of this name."""
+    return _ACTIVATIONS[mlp]()
+
+
 def build_mlp(config: GPTConfig) -> nn.Module:
     """The MLP the config asks for."""
-    kind = {
-        "relu2": lambda: MLP(config, SquaredReLU()),
-        "gelu": lambda: MLP(config, nn.GELU()),
-        "gelu_tanh": lambda: MLP(config, nn.GELU(approximate="tanh")),
-        "swiglu": lambda: GatedMLP(config, nn.SiLU()),
-        "geglu": lambda: GatedMLP(config, nn.GELU()),
-    }
-    return kind[config.mlp]()
+    kind = GatedMLP if config.mlp in ("swiglu", "geglu") else MLP
+    return kind(config, build_activation(config.mlp))
 
 
 def build_dropout(share: float) -> nn.Module:

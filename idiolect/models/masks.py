@@ -35,3 +35,17 @@ def build_reach(window: int, positions_BT: Tensor, n_source: int, ragged: bool, 
     if document_BT is not None:
         mask_BTS = mask_BTS & (document_BT[:, :, None] == document_BT[:, None, :])
     return Reach(mask_BTS[:, None], False)
+
+
+def build_surroundings(window: int, positions_1T: Tensor, document_BT: Tensor | None) -> Reach:
+    """The reach of an encoder's positions over one another: half a window to either side (0 = all)."""
+    n_positions, half = positions_1T.shape[1], window // 2
+    sliding = 0 < half < n_positions - 1
+    if document_BT is None and not sliding:
+        return Reach(None, False)
+    mask_BTS = torch.ones(1, n_positions, n_positions, dtype=torch.bool, device=positions_1T.device)
+    if sliding:
+        mask_BTS = (positions_1T[:, :, None] - positions_1T[:, None, :]).abs() <= half
+    if document_BT is not None:
+        mask_BTS = mask_BTS & (document_BT[:, :, None] == document_BT[:, None, :])
+    return Reach(mask_BTS[:, None], False)

@@ -8,7 +8,17 @@ One file a family. Besides its settings, a family's config says, as class variab
     count_flops(V, T) -> dict          operations of the forward pass per token, by part
 """
 
+from idiolect.models.config.bert import BertConfig, bert_like, modernbert_like
 from idiolect.models.config.gpt import GPTConfig, gpt2_like, llama_like, table_rows
 from idiolect.models.config.ngram import NGramConfig
 
-__all__ = ["GPTConfig", "NGramConfig", "gpt2_like", "llama_like", "table_rows"]
+__all__ = [
+    "BertConfig",
+    "GPTConfig",
+    "NGramConfig",
+    "bert_like",
+    "gpt2_like",
+    "llama_like",
+    "modernbert_like",
+    "table_rows",
+]
