@@ -43,6 +43,49 @@ def t_quantile(degrees: float, level: float = LEVEL) -> float:
     return z + sum(term / degrees**power for power, term in enumerate(terms, 1))
 
 
+def student_tail(t: float, degrees: float) -> float:
+    """Probability that Student's t is further from 0 than `t`, exact for any degrees of freedom above zero.
+
+    The regularised incomplete beta function at degrees / (degrees + t^2), by its continued fraction (Numerical
+    Recipes, 3rd edition, 6.4, with Lentz's method).
+    """
+    a, b, x = degrees / 2, 0.5, degrees / (degrees + t * t)
+    if x <= 0 or x >= 1:
+        return float(x >= 1)
+    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x))
+    if x < (a + 1) / (a + b + 2):
+        return front * _beta_fraction(a, b, x) / a
+    return 1 - front * _beta_fraction(b, a, 1 - x) / b
+
+
+def _beta_fraction(a: float, b: float, x: float) -> float:
+    tiny = 1e-300
+    c, d = 1.0, 1 / (1 - (a + b) * x / (a + 1) or tiny)
+    fraction = d
+    for m in range(1, 1000):
+        for top in (
+            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
+            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
+        ):
+            d = 1 / (1 + top * d or tiny)
+            c = 1 + top / c or tiny
+            fraction *= c * d
+        if abs(c * d - 1) < 1e-14:
+            break
+    return fraction
+
+
+def student_quantile(degrees: float, level: float = LEVEL) -> float:
+    """Two-sided Student quantile, exact for any degrees of freedom (Welch's are no whole number), by bisection."""
+    low, high = 0.0, 1.0
+    while student_tail(high, degrees) > 1 - level:
+        low, high = high, 2 * high
+    while high - low > 1e-12 * high:
+        middle = (low + high) / 2
+        low, high = (middle, high) if student_tail(middle, degrees) > 1 - level else (low, middle)
+    return (low + high) / 2
+
+
 def wilson(successes: int, n: int, level: float = LEVEL) -> dict:
     """A share with Wilson's score interval (Wilson 1927), which stays inside 0..1 and holds for shares near either."""
     assert 0 <= successes <= n and n > 0, (successes, n)
