@@ -3,6 +3,20 @@
 from idiolect.config import Config, field
 
 
+class LossConfig(Config):
+    """What is added to, or mixed into, the plain cross-entropy that is minimised; what is reported stays plain."""
+
+    label_smoothing: float = field(
+        0.0, "share of each target's probability spread over the whole vocabulary (Szegedy 2016)", ge=0, lt=1
+    )
+    z_loss: float = field(
+        0.0, "pull on the logarithm of the softmax's sum, squared; PaLM: 1e-4 (arXiv 2204.02311)", ge=0, le=1
+    )
+    teacher: str = field("", "the folder of a run whose model this one learns from too (arXiv 1503.02531)")
+    teacher_weight: float = field(0.5, "share of the loss that is the distance from the teacher", gt=0, le=1)
+    teacher_temperature: float = field(2.0, "what both models' logits are divided by to compare them", ge=0.1, le=100)
+
+
 class TrainConfig(Config):
     """The training loop's settings."""
 
@@ -23,3 +37,4 @@ class TrainConfig(Config):
         0.0, "most seconds of training; the schedule is fitted to it after the first steps; 0 = no limit", ge=0
     )
     tensorboard: bool = field(False, "write TensorBoard files too (needs the extra of that name)")
+    loss: LossConfig = field(LossConfig(), "what is minimised besides the cross-entropy")

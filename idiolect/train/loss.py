@@ -1,9 +1,9 @@
-"""Hidden states and targets in, a sum of nats out: the head and its cross-entropy, fused where logits are large.
+"""Hidden states and targets in, what they cost out: the head and its loss, fused where logits are large.
 
 The caller divides the sum once, by the whole step's count of scored targets. Micro-batches with few scored targets
 (padding, short answers) would otherwise weigh as much as full ones.
 
-Three roads to the same number, tested equal:
+Three roads to the same numbers, tested equal; none but the first ever holds all logits, a teacher's included:
     plain     autograd over all logits: fastest while they are small
     fused     a chunk of rows at a time, its gradient taken while its logits are there: no chunk is kept
     scoring   no gradient wanted: a chunk at a time, nothing kept
@@ -12,89 +12,139 @@ road's time. `F.linear_cross_entropy` (torch 2.13) is not among the roads: there
 road's time, and it knows no soft-cap.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from idiolect.data.priced import Priced
+from idiolect.train.config import LossConfig
+from idiolect.train.pricing import IGNORED, PLAIN, Terms, price, price_and_slope
 
-IGNORED = -100
 # Logits (rows x vocabulary) up to which the plain road is taken, and the chunk of the others, by kind of device.
 PLAIN_LOGITS = {"cpu": 2**21, "cuda": 2**27}
 CHUNK_LOGITS = {"cpu": 2**21, "cuda": 2**26}
 
 
-def lm_loss(model: nn.Module, batch: Any) -> Priced:
-    """The batch's scored targets priced in float32, without waiting for the device.
+@dataclass(frozen=True)
+class Lesson:
+    """What a teacher has to say of the rows: its hidden states and its head, from which logits are made by chunks."""
+
+    head: Callable[[Tensor], Tensor]
+    hidden_ND: Tensor
+
+    def logits(self, rows: slice) -> Tensor:
+        """The teacher's logits of these rows, without gradients."""
+        with torch.no_grad():
+            return self.head(self.hidden_ND[rows])
+
+
+def build_loss(config: LossConfig, teacher: nn.Module | None = None) -> Callable[[nn.Module, Any], Priced]:
+    """What the loop calls as `loss_of(model, batch)`; `teacher` is the model that `config.teacher` names."""
+    assert bool(config.teacher) == (teacher is not None), "a teacher is named and loaded, or neither"
+    weight = config.teacher_weight if config.teacher else 0.0
+    terms = Terms(config.label_smoothing, config.z_loss, weight, config.teacher_temperature if weight else 1.0)
+    return lm_loss if terms.plain else partial(lm_loss, terms=terms, teacher=teacher)
+
+
+def lm_loss(model: nn.Module, batch: Any, terms: Terms = PLAIN, teacher: nn.Module | None = None) -> Priced:
+    """The batch's scored targets priced, without waiting for the device.
 
     A model's `auxiliary_loss()` (a mean per token of its last forward pass, 0-d) is added, once for each target.
     """
     hidden_BTD, _ = model(**batch.inputs())
-    hidden_ND, targets_N = hidden_BTD.flatten(0, 1), batch.targets_BT.flatten()
-    scored_N = batch.loss_mask_BT.flatten()
-    nats, n_scored = head_nats(model, hidden_ND, targets_N, scored_N), scored_N.sum()
+    lesson = None
+    if teacher is not None:
+        with torch.no_grad():
+            lesson = Lesson(teacher.head, teacher(**batch.inputs())[0].flatten(0, 1))
+    targets_N, scored_N = batch.targets_BT.flatten(), batch.loss_mask_BT.flatten()
+    loss, nats = head_price(model, hidden_BTD.flatten(0, 1), targets_N, scored_N, terms, lesson)
+    n_scored = scored_N.sum()
     auxiliary_loss = getattr(model, "auxiliary_loss", None)
-    loss = nats if auxiliary_loss is None else nats + auxiliary_loss() * n_scored
-    return Priced(loss, n_scored, nats.detach())
+    return Priced(loss if auxiliary_loss is None else loss + auxiliary_loss() * n_scored, n_scored, nats)
 
 
-def head_nats(model: nn.Module, hidden_ND: Tensor, targets_N: Tensor, scored_N: Tensor) -> Tensor:
-    """Sum of nats of the scored rows under the model's head: a 0-d float32 tensor that carries gradients."""
-    if hidden_ND.device.type == "cpu":
+def head_price(
+    model: nn.Module,
+    hidden_ND: Tensor,
+    targets_N: Tensor,
+    scored_N: Tensor,
+    terms: Terms = PLAIN,
+    lesson: Lesson | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Loss and nats of the scored rows under the model's head: 0-d sums, the loss with gradients, the nats without."""
+    kind = hidden_ND.device.type
+    if kind == "cpu":
         # Rows that don't count cost nothing. On a GPU picking them would wait for the mask, so they are ignored there.
         if not scored_N.all():
             rows_N = scored_N.nonzero().squeeze(1)
             hidden_ND, targets_N = hidden_ND.index_select(0, rows_N), targets_N.index_select(0, rows_N)
+            lesson = lesson and Lesson(lesson.head, lesson.hidden_ND.index_select(0, rows_N))
     else:
         targets_N = torch.where(scored_N, targets_N, IGNORED)
-    kind = hidden_ND.device.type
     # Not the head matrix's own shape: some models must put that matrix together first.
     n_vocabulary = model.vocabulary_size
     chunk_rows = max(1, CHUNK_LOGITS.get(kind, CHUNK_LOGITS["cpu"]) // n_vocabulary)
     if not torch.is_grad_enabled():
-        return _scored_nats(model, hidden_ND, targets_N, chunk_rows)
+        return _scored_price(model, hidden_ND, targets_N, chunk_rows, terms, lesson)
     if hidden_ND.shape[0] * n_vocabulary <= PLAIN_LOGITS.get(kind, PLAIN_LOGITS["cpu"]):
-        return _sum_nats(model.head(hidden_ND), targets_N)
-    return FusedHeadLoss.apply(hidden_ND, model.head_weight, targets_N, float(model.logit_softcap), chunk_rows)
+        return price(model.head(hidden_ND), targets_N, terms, lesson and lesson.logits(slice(None)))
+    return FusedHeadLoss.apply(
+        hidden_ND, model.head_weight, targets_N, float(model.logit_softcap), chunk_rows, terms, lesson
+    )
 
 
-def _sum_nats(logits_NV: Tensor, targets_N: Tensor) -> Tensor:
-    return F.cross_entropy(logits_NV.float(), targets_N, ignore_index=IGNORED, reduction="sum")
+def _scored_price(
+    model: nn.Module, hidden_ND: Tensor, targets_N: Tensor, chunk_rows: int, terms: Terms, lesson: Lesson | None
+) -> tuple[Tensor, Tensor]:
+    totals = torch.zeros(2, device=hidden_ND.device, dtype=_sum_type(hidden_ND))
+    for start in range(0, hidden_ND.shape[0], chunk_rows):
+        rows = slice(start, start + chunk_rows)
+        teacher_nV = lesson and lesson.logits(rows)
+        totals += torch.stack(price(model.head(hidden_ND[rows]), targets_N[rows], terms, teacher_nV))
+    return totals[0], totals[1]
 
 
-def _scored_nats(model: nn.Module, hidden_ND: Tensor, targets_N: Tensor, chunk_rows: int) -> Tensor:
-    total = torch.zeros((), device=hidden_ND.device)
-    for hidden_nD, targets_n in zip(hidden_ND.split(chunk_rows), targets_N.split(chunk_rows), strict=True):
-        total += _sum_nats(model.head(hidden_nD), targets_n)
-    return total
+def _sum_type(hidden_ND: Tensor) -> torch.dtype:
+    return torch.float64 if hidden_ND.dtype == torch.float64 else torch.float32
 
 
 class FusedHeadLoss(torch.autograd.Function):
-    """Sum of nats of head(hidden), holding the logits of one chunk of rows at a time.
+    """Loss and nats of head(hidden), holding the logits of one chunk of rows at a time, the teacher's too.
 
-    The loss is a sum, so a chunk's gradient is known as soon as its logits are: softmax minus one-hot. Taking it there
-    and then costs no recomputation; `backward` only scales it. Idea: Liger Kernel (arXiv 2410.10989), Cut
-    Cross-Entropy (arXiv 2411.09009).
+    The loss is a sum, so a chunk's gradient is known as soon as its logits are. Taking it there and then costs no
+    recomputation; `backward` only scales it. Idea: Liger Kernel (arXiv 2410.10989), Cut Cross-Entropy (arXiv
+    2411.09009).
     """
 
     @staticmethod
-    def forward(ctx, hidden_ND: Tensor, weight_VD: Tensor, targets_N: Tensor, softcap: float, chunk_rows: int):
+    def forward(
+        ctx,
+        hidden_ND: Tensor,
+        weight_VD: Tensor,
+        targets_N: Tensor,
+        softcap: float,
+        chunk_rows: int,
+        terms: Terms = PLAIN,
+        lesson: Lesson | None = None,
+    ):
         kind = hidden_ND.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight_VD.dtype
         want_hidden, want_weight = ctx.needs_input_grad[:2]
         grad_hidden_ND = torch.empty_like(hidden_ND) if want_hidden else None
         grad_weight_VD = torch.zeros_like(weight_VD) if want_weight else None
-        total = torch.zeros((), device=hidden_ND.device)
+        loss, nats = torch.zeros(2, device=hidden_ND.device, dtype=_sum_type(hidden_ND)).unbind()
         with torch.autocast(kind, enabled=False):
             cast_ND, cast_VD = hidden_ND.to(dtype), weight_VD.to(dtype)
             for start in range(0, hidden_ND.shape[0], chunk_rows):
                 rows = slice(start, start + chunk_rows)
-                nats, slope_nV = _nats_and_slope(cast_ND[rows] @ cast_VD.T, targets_N[rows], softcap)
-                total += nats
-                slope_nV = slope_nV.to(dtype)
+                teacher_nV = lesson and lesson.logits(rows)
+                found = price_and_slope(cast_ND[rows] @ cast_VD.T, targets_N[rows], softcap, terms, teacher_nV)
+                loss, nats, slope_nV = loss + found[0], nats + found[1], found[2].to(dtype)
                 if want_hidden:
                     grad_hidden_ND[rows] = slope_nV @ cast_VD
                 if want_weight and dtype == weight_VD.dtype:
@@ -102,31 +152,12 @@ class FusedHeadLoss(torch.autograd.Function):
                 elif want_weight:
                     grad_weight_VD += slope_nV.T @ cast_ND[rows]
         ctx.save_for_backward(grad_hidden_ND, grad_weight_VD)
-        return total
+        ctx.mark_non_differentiable(nats)
+        return loss, nats
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor):
+    def backward(ctx, grad: Tensor, _nats: Tensor):
         grad_hidden_ND, grad_weight_VD = ctx.saved_tensors
         scaled = (None if g is None else g * grad.to(g.dtype) for g in (grad_hidden_ND, grad_weight_VD))
-        return *scaled, None, None, None
-
-
-def _nats_and_slope(logits_nV: Tensor, targets_n: Tensor, softcap: float) -> tuple[Tensor, Tensor]:
-    """A chunk's sum of nats and its gradient with respect to the uncapped logits, in float32, in the logits' memory."""
-    logits_nV = logits_nV.float()
-    if softcap:
-        logits_nV.div_(softcap).tanh_()
-        # d/dx of cap * tanh(x / cap) is 1 - tanh^2.
-        bend_nV = 1 - logits_nV.square()
-        logits_nV.mul_(softcap)
-    scored_n = targets_n != IGNORED
-    targets_n1 = targets_n.clamp_min(0)[:, None]
-    log_sum_n1 = logits_nV.logsumexp(-1, keepdim=True)
-    nats_n1 = log_sum_n1 - logits_nV.gather(1, targets_n1)
-    slope_nV = logits_nV.sub_(log_sum_n1).exp_()
-    slope_nV.scatter_add_(1, targets_n1, torch.full_like(targets_n1, -1, dtype=slope_nV.dtype))
-    slope_nV.mul_(scored_n[:, None])
-    if softcap:
-        slope_nV.mul_(bend_nV)
-    return (nats_n1.squeeze(1) * scored_n).sum(), slope_nV
+        return *scaled, None, None, None, None, None

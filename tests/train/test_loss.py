@@ -3,7 +3,8 @@ import torch
 import torch.nn.functional as F
 
 from idiolect.train import loss
-from idiolect.train.loss import IGNORED, FusedHeadLoss, head_nats, lm_loss
+from idiolect.train.loss import FusedHeadLoss, head_price, lm_loss
+from idiolect.train.pricing import IGNORED, PLAIN, price
 from tests.train.tiny import RandomSource, TinyModel
 
 
@@ -44,15 +45,15 @@ def test_every_road_gives_the_definition_and_its_gradients(monkeypatch, road, so
     want = reference(head, hidden, targets, scored)
     want_grads = torch.autograd.grad(want, [hidden, head.head_weight])
     if road == "plain":
-        got = head_nats(head, hidden, targets, scored)
+        got = head_price(head, hidden, targets, scored)[0]
     elif road == "fused":
         monkeypatch.setitem(loss.PLAIN_LOGITS, "cpu", 0)
         monkeypatch.setitem(loss.CHUNK_LOGITS, "cpu", 7 * 29)
-        got = head_nats(head, hidden, targets, scored)
+        got = head_price(head, hidden, targets, scored)[0]
         assert "FusedHeadLoss" in type(got.grad_fn).__name__
     else:  # the road of a GPU: nothing is picked out, unscored targets are marked
         marked = torch.where(scored, targets, IGNORED)
-        got = FusedHeadLoss.apply(hidden, head.head_weight, marked, softcap, 11)
+        got = FusedHeadLoss.apply(hidden, head.head_weight, marked, softcap, 11)[0]
     assert got.dtype == torch.float32
     torch.testing.assert_close(got.double(), want, rtol=1e-6, atol=0)
     # A scaled sum: the division by the step's count comes in from behind.
@@ -64,7 +65,7 @@ def test_scoring_keeps_nothing_and_agrees(monkeypatch):
     monkeypatch.setitem(loss.CHUNK_LOGITS, "cpu", 5 * 29)
     head, (hidden, targets, scored) = Head(29, 8), draw(50, 8, 29)
     with torch.no_grad():
-        got = head_nats(head, hidden, targets, scored)
+        got = head_price(head, hidden, targets, scored)[0]
     torch.testing.assert_close(got.double(), reference(head, hidden, targets, scored), rtol=1e-6, atol=0)
 
 
@@ -75,9 +76,9 @@ def test_fused_road_never_holds_all_logits():
     for road in ("plain", "fused"):
         with torch.profiler.profile(profile_memory=True, activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
             if road == "plain":
-                got = loss._sum_nats(head.head(hidden), targets)
+                got = price(head.head(hidden), targets, PLAIN, None)[0]
             else:
-                got = FusedHeadLoss.apply(hidden, head.head_weight, targets, 0.0, rows)
+                got = FusedHeadLoss.apply(hidden, head.head_weight, targets, 0.0, rows)[0]
             got.backward()
         peaks[road] = _peak_bytes(profile)
     logits = n * v * 4
@@ -98,7 +99,7 @@ def test_a_frozen_head_gets_no_gradient(monkeypatch):
     monkeypatch.setitem(loss.PLAIN_LOGITS, "cpu", 0)
     head, (hidden, targets, scored) = Head(29, 8), draw(50, 8, 29)
     head.head_weight.requires_grad_(False)
-    head_nats(head, hidden, targets, scored).backward()
+    head_price(head, hidden, targets, scored)[0].backward()
     assert head.head_weight.grad is None and hidden.grad.abs().sum() > 0
 
 
@@ -109,7 +110,7 @@ def test_bfloat16_autocast_keeps_the_loss_in_float32(monkeypatch):
         monkeypatch.setitem(loss.PLAIN_LOGITS, "cpu", road_limit)
         hidden.grad = head.head_weight.grad = None
         with torch.autocast("cpu", torch.bfloat16):
-            got = head_nats(head, hidden, targets, scored)
+            got = head_price(head, hidden, targets, scored)[0]
         got.backward()
         assert got.dtype == hidden.grad.dtype == head.head_weight.grad.dtype == torch.float32
         torch.testing.assert_close(got.double(), want, rtol=2e-2, atol=0)
@@ -132,10 +133,10 @@ def test_only_the_fused_road_asks_for_the_heads_matrix():
     """A head of n-gram tables is no matrix until somebody builds one, of vocabulary x vocabulary and more."""
 
     head, (hidden, targets, scored) = Head(29, 8), draw(50, 8, 29)
-    want = head_nats(head, hidden, targets, scored)
+    want = head_price(head, hidden, targets, scored)[0]
     matrix = head.head_weight.detach()
     del head.head_weight
     head.head = lambda hidden: F.linear(hidden, matrix)
-    torch.testing.assert_close(head_nats(head, hidden, targets, scored), want)
+    torch.testing.assert_close(head_price(head, hidden, targets, scored)[0], want)
     with torch.no_grad():
-        torch.testing.assert_close(head_nats(head, hidden, targets, scored), want)
+        torch.testing.assert_close(head_price(head, hidden, targets, scored)[0], want)
