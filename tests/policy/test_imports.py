@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "idiolect"
 ORDER = (
-    "ground corpus tokenizer data models tasks optim train evaluate plan tune generate serve export report "
+    "ground corpus tokenizer embeddings data models tasks optim train evaluate plan tune generate serve export report "
     "recipe request verbs stages journey cli"
 ).split()
 GROUND_ONLY = {"models", "optim"}
@@ -45,7 +45,7 @@ def wrong_imports(room: str, source: str) -> list[str]:
                 wrong.append(name)
             elif room in GROUND_ONLY and target not in ("ground", room):
                 wrong.append(name)
-        elif room == "corpus" and name.split(".")[0] == "torch":
+        elif room in ("corpus", "embeddings") and name.split(".")[0] == "torch":
             wrong.append(name)
     return wrong
 
