@@ -20,7 +20,7 @@ from typing import Annotated
 from pydantic import Field
 
 from idiolect.errors import RecipeError
-from idiolect.models.config import BertConfig, GPTConfig, NGramConfig
+from idiolect.models.config import BertConfig, GPTConfig, Mamba2Config, NGramConfig
 
 __all__ = ["FAMILIES", "Family", "ModelConfig", "family", "register"]
 
@@ -41,6 +41,7 @@ class Family:
 FAMILIES: dict[str, Family] = {
     "bert": Family(BertConfig, "idiolect.models.bert:Bert"),
     "gpt": Family(GPTConfig, "idiolect.models.gpt:GPT"),
+    "mamba2": Family(Mamba2Config, "idiolect.models.linear_recurrent:Mamba2"),
     "ngram": Family(NGramConfig, "idiolect.models.ngram:NGram"),
 }
 

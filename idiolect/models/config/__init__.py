@@ -10,11 +10,13 @@ One file a family. Besides its settings, a family's config says, as class variab
 
 from idiolect.models.config.bert import BertConfig, bert_like, modernbert_like
 from idiolect.models.config.gpt import GPTConfig, gpt2_like, llama_like, table_rows
+from idiolect.models.config.linear_recurrent import Mamba2Config
 from idiolect.models.config.ngram import NGramConfig
 
 __all__ = [
     "BertConfig",
     "GPTConfig",
+    "Mamba2Config",
     "NGramConfig",
     "bert_like",
     "gpt2_like",
