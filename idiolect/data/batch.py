@@ -13,8 +13,9 @@ class Batch:
     """Rows of tokens with their targets; only targets whose loss_mask is True count.
 
     `document_BT` (int64) numbers the documents within each row where attention must not cross them, else None.
-    `source_BS` is what an encoder reads, where `source_mask_BS` is True (None: everywhere); `labels_B` what a
-    classifier must say; `stream_B` which stream of text each row goes on with, for models that carry a state over.
+    `source_BS` is what an encoder reads, where `source_mask_BS` is True (None: everywhere), `source_document_BS` its
+    documents, numbered as the row's tokens are; `labels_B` what a classifier must say; `stream_B` which stream of text
+    each row goes on with, for models that carry a state over.
     """
 
     tokens_BT: Tensor
@@ -23,6 +24,7 @@ class Batch:
     document_BT: Tensor | None = None
     source_BS: Tensor | None = None
     source_mask_BS: Tensor | None = None
+    source_document_BS: Tensor | None = None
     labels_B: Tensor | None = None
     stream_B: Tensor | None = None
 
@@ -34,6 +36,8 @@ class Batch:
         found: dict[str, Any] = {"tokens_BT": self.tokens_BT, "document_BT": self.document_BT}
         if self.source_BS is not None:
             found |= {"source_BS": self.source_BS, "source_mask_BS": self.source_mask_BS}
+        if self.source_document_BS is not None:
+            found["source_document_BS"] = self.source_document_BS
         return found
 
     @property

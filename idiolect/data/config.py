@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from idiolect.config import Config, field
 from idiolect.errors import RecipeError
@@ -49,6 +49,20 @@ class SpanCorruptionObjective(Objective):
     mean_span: float = field(3.0, "mean tokens of a span", ge=1, le=1000)
     lengths: Literal["random", "fixed"] = field("random", "spans of random lengths with this mean, or all of it")
 
+    def n_extra_ids(self, context_length: int) -> int:
+        # One sentinel for each span, and the one that closes the target.
+        return span_counts(context_length, self.share, self.mean_span)[1] + 1
+
+
+def span_counts(n_tokens: int, share: float, mean_span: float) -> tuple[int, int]:
+    """How many of a window's tokens are cut out, and into how many spans: the same for every window of this length.
+
+    At least one of each; every span has a token, and a kept token stands before it (arXiv 1910.10683, appendix of
+    the released code: `random_spans_noise_mask`).
+    """
+    n_cut = min(max(round(n_tokens * share), 1), max(1, n_tokens - 1))
+    return n_cut, min(max(round(n_cut / mean_span), 1), n_cut, max(1, n_tokens - n_cut))
+
 
 class PrefixObjective(Objective):
     """Read the first part of a window, predict the rest from it (arXiv 1910.10683, section 3.2.3)."""
@@ -68,6 +82,10 @@ class FillInTheMiddleObjective(Objective):
         return 3
 
 
+# Share cut out and mean length of UL2's R- and X-denoisers (arXiv 2205.05131, section 3.1.2).
+REGULAR_SPANS, EXTREME_SPANS = (0.15, 3.0), (0.5, 8.0)
+
+
 class DenoisingObjective(Objective):
     """A mixture of span corruption, short and long, and prefix continuation (UL2, arXiv 2205.05131)."""
 
@@ -76,6 +94,26 @@ class DenoisingObjective(Objective):
     extreme: float = field(0.25, "weight of much corruption: mean 8 tokens, half of them cut out", ge=0, le=1)
     sequential: float = field(0.25, "weight of prefix continuation", ge=0, le=1)
     mode_tokens: bool = field(True, "begin each source with a token that names its kind")
+
+    @property
+    def weights(self) -> tuple[float, float, float]:
+        """Of the regular, the extreme and the sequential kind."""
+        return self.regular, self.extreme, self.sequential
+
+    def n_extra_ids(self, context_length: int) -> int:
+        """Sentinels for the kind that needs the most, then a token for each of the three kinds."""
+        most = max(span_counts(context_length, share, mean)[1] for share, mean in (REGULAR_SPANS, EXTREME_SPANS))
+        return most + 1 + (3 if self.mode_tokens else 0)
+
+    @model_validator(mode="after")
+    def check_weights(self):
+        if sum(self.weights) == 0:
+            raise RecipeError(
+                "data.objective gives all three kinds of denoising the weight 0",
+                why="each sample is of one kind, drawn by these weights",
+                fix="--data.objective.regular=0.5, --data.objective.extreme=0.25 or --data.objective.sequential=0.25",
+            )
+        return self
 
 
 ObjectiveConfig = Annotated[

@@ -19,6 +19,9 @@ from idiolect.data.batch import Batch
 
 OBJECTIVES = {
     "causal": "causal:Causal",
+    "denoising": "denoising:Denoising",
+    "prefix_lm": "prefix:Prefix",
+    "span_corruption": "span_corruption:SpanCorruption",
 }
 
 
