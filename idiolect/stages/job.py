@@ -1,6 +1,7 @@
 """One recipe being carried out: what was asked, the run directory it happens in, and where it computes."""
 
 import contextlib
+import dataclasses
 import datetime
 import importlib.metadata
 import os
@@ -77,10 +78,23 @@ def open_job(
         path = find_recipe(target)
         name = name or path.stem
     check_name(name)
-    job = Job(load_recipe(path, flags), RunDir(Path(runs) / name), Path(runs), progress)
+    job = Job(name_teacher(load_recipe(path, flags), Path(runs)), RunDir(Path(runs) / name), Path(runs), progress)
     if trained:
         check_trained(job, target)
     return job
+
+
+def name_teacher(loaded: Loaded[Recipe], runs: Path) -> Loaded[Recipe]:
+    """The recipe with its teacher called by name where it lies beside the run, else by a path from here."""
+    recipe = loaded.config
+    typed = recipe.train.loss.teacher
+    if not typed or not Path(typed).is_dir():
+        return loaded
+    folder = Path(typed).resolve()
+    beside = folder.parent == runs.resolve()
+    loss = recipe.train.loss.model_copy(update={"teacher": folder.name if beside else os.path.relpath(folder)})
+    train = recipe.train.model_copy(update={"loss": loss})
+    return dataclasses.replace(loaded, config=recipe.model_copy(update={"train": train}))
 
 
 def check_trained(job: Job, target: str) -> None:

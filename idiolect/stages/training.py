@@ -16,6 +16,7 @@ from idiolect.data.windows import Windows
 from idiolect.device import peak_flops
 from idiolect.errors import CheckpointError, RecipeError
 from idiolect.evaluate.score import score
+from idiolect.models import family
 from idiolect.models.build import build_model
 from idiolect.models.measure import flops_per_token, parameters
 from idiolect.optim.average import build_average
@@ -23,11 +24,13 @@ from idiolect.optim.build import build_optimiser
 from idiolect.optim.config import advice
 from idiolect.optim.schedules import factor
 from idiolect.progress import MetricsLog, show_count, show_seconds
+from idiolect.stages.counting import count
 from idiolect.stages.job import RECORD, Job, lineage, record_of, save_recipe
 from idiolect.stages.prepared import Prepared
+from idiolect.stages.teaching import FACTS, load_teacher, teacher_facts
 from idiolect.train.checkpoint import Checkpoint, CheckpointStore
 from idiolect.train.loop import batch_shape, train
-from idiolect.train.loss import lm_loss
+from idiolect.train.loss import build_loss
 from idiolect.train.state import Outcome, Probe, Training
 
 # Settings that change how a run is watched, saved or split over memory, not what is learned.
@@ -45,7 +48,7 @@ def deciding_settings(flat: dict) -> dict:
 
 def trained(job: Job, ready: Prepared) -> bool:
     """Train, or go on training, to the end. False when the finished model stands already."""
-    decides = deciding_settings(flatten(job.recipe)) | {"ids": ready.hash}
+    decides = deciding_settings(flatten(job.recipe)) | {"ids": ready.hash} | teacher_facts(job)
     record = job.run.path / RECORD
     if distributed.is_main():
         set_aside_if_changed(job, decides)
@@ -59,7 +62,8 @@ def trained(job: Job, ready: Prepared) -> bool:
     if distributed.is_main():
         save_recipe(job)
         rundir.write_json(record, {"decides": decides, "finished": False, "stages": ready.stages})
-    outcome = run_loop(job, ready)
+    counts = getattr(family(job.recipe.model.kind).load(), "learns", "") == "counts"
+    outcome = count(job, ready, validation_probes(job, ready)) if counts else run_loop(job, ready)
     if distributed.is_main():
         record_end(job, ready, decides, outcome)
     return True
@@ -95,6 +99,7 @@ def run_loop(job: Job, ready: Prepared) -> Outcome:
     source = source_of(job, ready)
     samples, micro = batch_shape(recipe.train, length, distributed.world_size())
     V = ready.vocabulary_of(recipe)
+    loss_of = build_loss(recipe.train.loss, load_teacher(job, ready))
     model = build_model(recipe.model, V, recipe.seed).to(device.torch)
     describe(job, model, split.n_tokens, samples * source.objective.stride)
     seed_dropout(recipe.seed)
@@ -102,13 +107,15 @@ def run_loop(job: Job, ready: Prepared) -> Outcome:
     bits = split.n_tokens / split.n_bytes / np.log(2)
     training = Training(
         model=compiled(job, model), optimiser=optimiser, schedule=functools.partial(factor, recipe.optim.schedule),
-        source=source, loss_of=lm_loss, config=recipe.train, batch_samples=samples, micro_samples=micro,
+        source=source, loss_of=loss_of, config=recipe.train, batch_samples=samples, micro_samples=micro,
         checkpoints=CheckpointStore(job.run.checkpoints, recipe.train.keep),
         metrics=MetricsLog(job.run.metrics, recipe.train.tensorboard), progress=job.progress, device=device,
         probes=validation_probes(job, ready), average=build_average(recipe.optim, model), bits_per_byte_per_nat=bits,
         flops_per_token=flops_per_token(recipe.model, V, length)["training"],
-        peak_flops=peak_flops(device), settings=deciding_settings(flatten(recipe)) | {"ids": ready.hash},
-        breaking_keys=("model", "optim", "data", "seed", "ids"), prefetch=recipe.data.prefetch_batches,
+        peak_flops=peak_flops(device),
+        settings=deciding_settings(flatten(recipe)) | {"ids": ready.hash} | teacher_facts(job),
+        breaking_keys=("model", "optim", "data", "seed", "ids", "train.loss", *FACTS),
+        prefetch=recipe.data.prefetch_batches,
     )  # fmt: skip
     return train(training)
 
@@ -120,6 +127,7 @@ def source_of(job: Job, ready: Prepared) -> Windows:
     objective = build_objective(
         recipe.objective, context_length=recipe.model.context_length, vocabulary_size=tokenizer.vocabulary_size,
         end_id=tokenizer.end_id, boundaries=recipe.data.boundaries, seed=seed, tokenizer=tokenizer,
+        reads=recipe.model.reads,
     )  # fmt: skip
     return Windows(ready.split("train"), objective, seed, recipe.data.shuffle)
 
@@ -183,6 +191,7 @@ def record_end(job: Job, ready: Prepared, decides: dict, outcome: Outcome) -> No
             tokenizer_hash=ready.tokenizer.hash,
             ids=ready.hash,
             weights=rundir.sha256_file(outcome.last_checkpoint / "weights.safetensors"),
+            **{name: decides[name] for name in FACTS if name in decides},
         ),
     )
     summary = {
@@ -196,7 +205,12 @@ def record_end(job: Job, ready: Prepared, decides: dict, outcome: Outcome) -> No
         "vocabulary_size": V,
     }  # fmt: skip
     rundir.write_json(job.run.path / RECORD, summary)
-    why = {"steps": "all steps done", "time": "the time budget is used up", "patience": "validation stopped improving"}
+    why = {
+        "steps": "all steps done",
+        "time": "the time budget is used up",
+        "patience": "validation stopped improving",
+        "counts": "counted once",
+    }
     job.progress.say(f"trained: {outcome.step:,} steps in {show_seconds(outcome.seconds)} ({why[outcome.reason]})")
 
 

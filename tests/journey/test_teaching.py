@@ -1,0 +1,83 @@
+"""A student learns from another run's model: from the command line, with records, refusals, and bit for bit again."""
+
+import json
+import os
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from idiolect import faults, rundir
+from idiolect.cli import main
+
+STUDENT = ("--name=student", "--model.d_model=16", "--train.steps=12", "--train.loss.teacher_weight=0.7", "--quiet")
+
+
+@pytest.fixture
+def copy(finished, tmp_path, monkeypatch):
+    shutil.copytree(finished, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def weights(folder):
+    return load_file(max((folder / "checkpoints").glob("step-*")) / "weights.safetensors")
+
+
+def test_a_student_is_taught_and_its_records_name_the_teacher_and_no_place(copy):
+    assert main(["train", "mine.toml", f"--train.loss.teacher={copy}/runs/mine", *STUDENT]) == 0
+    run = copy / "runs/student"
+    for path in run.rglob("*"):
+        if path.suffix in (".json", ".jsonl", ".toml"):
+            assert str(copy) not in path.read_text(encoding="utf-8"), path
+    facts = rundir.read_json(run / "lineage.json")
+    assert facts["teacher"] == "mine" and len(facts["teacher_weights"]) > 8
+    assert 'teacher = "mine"' in (run / "recipe.toml").read_text()
+    taught = weights(run)
+    assert main(["train", "mine.toml", *STUDENT, "--name=alone"]) == 0
+    alone = weights(copy / "runs/alone")
+    assert any(not torch.equal(taught[name], alone[name]) for name in taught)
+    # A finished student stands without its teacher; an unfinished one asks for it.
+    os.rename(copy / "runs/mine", copy / "runs/gone")
+    assert main(["train", str(run), "--quiet"]) == 0
+    assert main(["train", str(run), "--quiet", "--train.steps=14"]) == 2
+
+
+def test_a_student_that_died_goes_on_bit_for_bit(copy, monkeypatch):
+    flags = ["train", "mine.toml", "--train.loss.teacher=runs/mine", "--train.save_every_steps=5", *STUDENT]
+    assert main(flags) == 0
+    os.rename(copy / "runs/student", copy / "runs/whole")
+    faults.forget()
+    with monkeypatch.context() as patch:
+        patch.setenv(faults.VARIABLE, "step.after_backward:9:raise:EIO")
+        assert main(flags) != 0
+    assert (copy / "runs/student/checkpoints/step-000005").is_dir()
+    assert not (copy / "runs/student/checkpoints/step-000010").exists()
+    assert main(flags) == 0
+    whole, again = weights(copy / "runs/whole"), weights(copy / "runs/student")
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--train.loss.teacher=runs/nobody"], "is not a run"),
+        (["--train.loss.teacher=mine", "--tokenizer.kind=byte"], "tokenizers differ"),
+        (["--train.loss.teacher=mine", "--model.context_length=64"], "reads 32 positions"),
+        (["--train.loss.teacher=student"], "is the run itself"),
+    ],
+)
+def test_what_can_not_teach_is_refused(copy, capsys, flags, said):
+    if "student" in flags[0]:
+        shutil.copytree(copy / "runs/mine", copy / "runs/student")
+    assert main(["train", "mine.toml", *STUDENT, *flags]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_every_line_of_metrics_is_plain_cross_entropy(copy):
+    """With the teacher alone in the loss, the nats of the first line are still those of an untrained model."""
+    flags = ["--train.loss.teacher=mine", "--train.loss.teacher_weight=1", "--train.log_every_steps=1"]
+    assert main(["train", "mine.toml", *STUDENT, *flags]) == 0
+    lines = [json.loads(line) for line in (copy / "runs/student/metrics.jsonl").read_text().splitlines()]
+    assert lines[0]["train_nats"] > 2.5
