@@ -40,6 +40,16 @@ class MaskedObjective(Objective):
     def n_extra_ids(self, context_length: int) -> int:
         return 1
 
+    @model_validator(mode="after")
+    def check_shares(self):
+        if self.mask_share + self.random_share > 1:
+            raise RecipeError(
+                f"data.objective.mask_share = {self.mask_share} and random_share = {self.random_share} exceed 1",
+                why="they are shares of the predicted tokens; what they leave stays as it is",
+                fix=f"--data.objective.random_share={round(1 - self.mask_share, 6)}",
+            )
+        return self
+
 
 class SpanCorruptionObjective(Objective):
     """Cut spans out of the source and write them down in order (T5, arXiv 1910.10683)."""

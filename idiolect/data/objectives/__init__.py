@@ -20,6 +20,7 @@ from idiolect.data.batch import Batch
 OBJECTIVES = {
     "causal": "causal:Causal",
     "denoising": "denoising:Denoising",
+    "masked": "masked:Masked",
     "prefix_lm": "prefix:Prefix",
     "span_corruption": "span_corruption:SpanCorruption",
 }
