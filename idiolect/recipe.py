@@ -16,6 +16,7 @@ from idiolect.config_load import Loaded, load
 from idiolect.corpus.config import CorpusConfig
 from idiolect.data.config import DataConfig, Objective, resolve_objective
 from idiolect.device import DeviceConfig
+from idiolect.embeddings.config import EmbeddingsConfig
 from idiolect.errors import RecipeError
 from idiolect.evaluate.config import EvaluateConfig
 from idiolect.generate.config import GenerateConfig
@@ -45,6 +46,7 @@ class Recipe(Config):
     seed: int = field(1, "decides initial weights, data order and dropout", ge=0, lt=2**63)
     corpus: CorpusConfig = field(CorpusConfig(), "the text")
     tokenizer: TokenizerConfig = field(TokenizerConfig(), "how text becomes token ids")
+    embeddings: EmbeddingsConfig = field(EmbeddingsConfig(), "where the vectors of tokens start")
     data: DataConfig = field(DataConfig(), "how ids become batches")
     model: ModelConfig = field(GPTConfig(), "the architecture")
     optim: OptimConfig = field(OptimConfig(), "the optimiser and its schedule")

@@ -47,18 +47,19 @@ def analogy_scores(lexicon: Lexicon, path: Path) -> dict:
 
 
 def _answered(lexicon: Lexicon, asked_N4: np.ndarray) -> np.ndarray:
-    """(N,) bool: whether the fourth word is the nearest. Candidates are whole words alone, as in a list of words."""
-    candidates = np.flatnonzero(lexicon.words_V)
-    candidates = np.union1d(candidates, asked_N4.ravel())
+    """(N,) bool: whether the fourth word is the nearest. Candidates are whole words; capitals make no difference."""
+    candidates = np.union1d(np.flatnonzero(lexicon.words_V), asked_N4.ravel())
     unit_CD = lexicon.unit_VD[candidates]
+    _, word_C = np.unique([lexicon.label(i).lower() for i in candidates.tolist()], return_inverse=True)
     right = []
     for start in range(0, len(asked_N4), _BATCH):
-        a, b, c, d = asked_N4[start : start + _BATCH].T
-        cosine_NC = unit(lexicon.unit_VD[b] - lexicon.unit_VD[a] + lexicon.unit_VD[c]) @ unit_CD.T
-        rows = np.arange(len(a))
-        for given in (a, b, c):
-            cosine_NC[rows, np.searchsorted(candidates, given)] = -np.inf
-        right.append(candidates[cosine_NC.argmax(1)] == d)
+        asked_n4 = asked_N4[start : start + _BATCH]
+        a, b, c, _ = asked_n4.T
+        word_n4 = word_C[np.searchsorted(candidates, asked_n4)]
+        cosine_nC = unit(lexicon.unit_VD[b] - lexicon.unit_VD[a] + lexicon.unit_VD[c]) @ unit_CD.T
+        for given_n in word_n4[:, :3].T:
+            cosine_nC[word_C == given_n[:, None]] = -np.inf
+        right.append(word_C[cosine_nC.argmax(1)] == word_n4[:, 3])
     return np.concatenate(right)
 
 

@@ -11,12 +11,7 @@ def fit(vectors_NW: np.ndarray, width: int, rms: float, config: EmbeddingsConfig
 
     Raises RecipeError when the widths differ and the recipe doesn't say to project.
     """
-    if vectors_NW.shape[1] != width and config.width == "refuse":
-        raise RecipeError(
-            f"the vectors have {vectors_NW.shape[1]} numbers each, the model's embedding {width}",
-            why="each number of a vector needs a channel of its own",
-            fix=f"--model.d_model={vectors_NW.shape[1]}, or --embeddings.width=project to fit them",
-        )
+    check_width(vectors_NW.shape[1], width, config)
     fitted_NW = vectors_NW.astype(np.float64)
     if config.centre and len(fitted_NW):
         fitted_NW = fitted_NW - fitted_NW.mean(0)
@@ -28,6 +23,16 @@ def fit(vectors_NW: np.ndarray, width: int, rms: float, config: EmbeddingsConfig
     if config.scale == "model" and size and rms:
         fitted_NW = fitted_NW * (rms / size)
     return fitted_NW.astype(np.float32)
+
+
+def check_width(have: int, width: int, config: EmbeddingsConfig) -> None:
+    """Raise RecipeError when vectors are not as wide as the model's embedding and the recipe doesn't say to project."""
+    if have != width and config.width == "refuse":
+        raise RecipeError(
+            f"the vectors have {have} numbers each, the model's embedding {width}",
+            why="each number of a vector needs a channel of its own",
+            fix=f"--model.d_model={have}, or --embeddings.width=project to fit them",
+        )
 
 
 def principal_axes(vectors_NW: np.ndarray, n_axes: int) -> np.ndarray:

@@ -47,7 +47,7 @@ class Matched:
 def match(config: EmbeddingsConfig, tokenizer: Tokenizer, counts_V: np.ndarray) -> Matched:
     """The vectors of a file or a folder for a vocabulary; `counts_V`: how often each id occurs in the training text.
 
-    Raises DataError when less than `least_coverage` of the vocabulary is found.
+    `check_coverage` says whether they are enough. Raises DataError or UnsafeError for what can't be read.
     """
     path = Path(config.source)
     texts, whole = spellings(tokenizer), whole_words(tokenizer)
@@ -62,7 +62,6 @@ def match(config: EmbeddingsConfig, tokenizer: Tokenizer, counts_V: np.ndarray) 
     report = coverage(tokenizer, counts_V, rows_N) | {
         "format": found.format, "width": int(found.vectors_NW.shape[1]), "steps": steps, "file": found.figures,
     }  # fmt: skip
-    check_coverage(report, config, tokenizer)
     return Matched(rows_N, found.vectors_NW[at_N], report)
 
 

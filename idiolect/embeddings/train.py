@@ -43,7 +43,7 @@ def train_skip_gram(
 
     Raises MissingExtra without gensim, DataError when no token occurs often enough.
     """
-    word2vec = _library().Word2Vec(
+    word2vec = library().Word2Vec(
         vector_size=width, sg=1, hs=0, negative=config.negative, window=config.window, min_count=config.min_count,
         alpha=config.learning_rate, min_alpha=config.learning_rate * 1e-4, sample=config.sample, epochs=config.epochs,
         seed=config.seed, workers=config.workers,
@@ -63,7 +63,7 @@ def train_skip_gram(
     return rows_N[order_N], np.ascontiguousarray(word2vec.wv.vectors[order_N], np.float32)
 
 
-def _library() -> Any:
+def library() -> Any:
     try:
         from gensim.models import word2vec
     except ImportError as missing:

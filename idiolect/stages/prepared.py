@@ -4,7 +4,7 @@ A stage that stands is not made again. Fingerprints of later stages use the *con
 of our code that yields the same documents doesn't make anything after them anew.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -98,6 +98,7 @@ class Prepared:
     documents: Path
     tokens: Path
     ids: Path
+    vectors: Path | None = None  # what the token embedding starts from, when that is not at random
 
     @cached_property
     def tokenizer(self):
@@ -127,7 +128,8 @@ class Prepared:
     @property
     def stages(self) -> dict[str, str]:
         """The folders by stage, for a run's records."""
-        return {"corpus": self.documents.name, "tokenizer": self.tokens.name, "shards": self.ids.name}
+        found = {"corpus": self.documents.name, "tokenizer": self.tokens.name, "shards": self.ids.name}
+        return found | ({"embeddings": self.vectors.name} if self.vectors else {})
 
     def vocabulary_of(self, recipe: Recipe) -> int:
         """Ids the model knows: the tokenizer's, then the objective's own."""
@@ -138,12 +140,20 @@ class Prepared:
         """Fingerprint of the token ids a model would learn from."""
         return rundir.content_hash(self.ids)
 
+    @property
+    def hashes(self) -> dict[str, str]:
+        """What a model's weights depend on besides its settings: the token ids, and the vectors it starts from."""
+        return {"ids": self.hash} | ({"vectors": rundir.content_hash(self.vectors, "*.npy")} if self.vectors else {})
+
 
 def prepared(job: Job) -> Prepared:
-    """The first three stages, in order."""
+    """The first stages, in order: text, tokenizer, ids, and vectors to start from where the recipe names any."""
+    from idiolect.stages.vectors import vectors
+
     documents = corpus(job)
     tokens = tokenizer(job, documents)
-    return Prepared(documents, tokens, shards(job, documents, tokens))
+    ready = Prepared(documents, tokens, shards(job, documents, tokens))
+    return replace(ready, vectors=vectors(job, ready))
 
 
 def learned_from(job: Job) -> Prepared:
@@ -153,7 +163,7 @@ def learned_from(job: Job) -> Prepared:
     """
     record = record_of(job)
     folders = [job.runs / rundir.PREPARED / name for name in record.get("stages", {}).values()]
-    if len(folders) == 3 and all(map(rundir.is_complete, folders)) and _asks_for_its_own_text(job):
+    if len(folders) >= 3 and all(map(rundir.is_complete, folders)) and _asks_for_its_own_text(job):
         return Prepared(*folders)
     ready = prepared(job)
     if record and ready.hash != record["decides"]["ids"]:
@@ -193,7 +203,8 @@ def floors(job: Job, ready: Prepared) -> "FloorsOf":
     reads = {
         "ids": ready.hash,
         "config": flatten(config),
-        "code": [rundir.sha256_file(PACKAGE / name) for name in ("evaluate/floors.py", "models/ngram.py")],
+        "code": [rundir.sha256_file(PACKAGE / name) for name in ("evaluate/floors.py", "models/kneser_ney.py",
+                                                                   "models/ngram_counts.py")],
     }
     return FloorsOf(_stage(job, "floors", reads, make))
 

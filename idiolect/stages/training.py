@@ -28,6 +28,7 @@ from idiolect.stages.counting import count
 from idiolect.stages.job import RECORD, Job, lineage, record_of, save_recipe
 from idiolect.stages.prepared import Prepared
 from idiolect.stages.teaching import FACTS, load_teacher, teacher_facts
+from idiolect.stages.vectors import fitting_settings, frozen, start
 from idiolect.train.checkpoint import Checkpoint, CheckpointStore
 from idiolect.train.loop import batch_shape, train
 from idiolect.train.loss import build_loss
@@ -38,17 +39,18 @@ WATCHING = {
     "train.micro_batch_tokens", "train.log_every_steps", "train.eval_every_steps", "train.save_every_steps",
     "train.keep", "train.tensorboard", "data.prefetch_batches",
 }  # fmt: skip
-DECIDING = ("seed", "model.", "optim.", "data.", "train.", "device.dtype")
+DECIDING = ("seed", "model.", "embeddings.", "optim.", "data.", "train.", "device.dtype")
 
 
 def deciding_settings(flat: dict) -> dict:
     """The settings on which the weights depend."""
-    return {key: value for key, value in flat.items() if key.startswith(DECIDING) and key not in WATCHING}
+    found = {key: value for key, value in flat.items() if key.startswith(DECIDING) and key not in WATCHING}
+    return {key: value for key, value in found.items() if not key.startswith("embeddings.")} | fitting_settings(flat)
 
 
 def trained(job: Job, ready: Prepared) -> bool:
     """Train, or go on training, to the end. False when the finished model stands already."""
-    decides = deciding_settings(flatten(job.recipe)) | {"ids": ready.hash} | teacher_facts(job)
+    decides = deciding_settings(flatten(job.recipe)) | ready.hashes | teacher_facts(job)
     record = job.run.path / RECORD
     if distributed.is_main():
         set_aside_if_changed(job, decides)
@@ -100,7 +102,7 @@ def run_loop(job: Job, ready: Prepared) -> Outcome:
     samples, micro = batch_shape(recipe.train, length, distributed.world_size())
     V = ready.vocabulary_of(recipe)
     loss_of = build_loss(recipe.train.loss, load_teacher(job, ready))
-    model = build_model(recipe.model, V, recipe.seed).to(device.torch)
+    model = start(job, ready).to(device.torch)
     describe(job, model, split.n_tokens, samples * source.objective.stride)
     seed_dropout(recipe.seed)
     optimiser = build_optimiser(recipe.optim, model)
@@ -113,9 +115,9 @@ def run_loop(job: Job, ready: Prepared) -> Outcome:
         probes=validation_probes(job, ready), average=build_average(recipe.optim, model), bits_per_byte_per_nat=bits,
         flops_per_token=flops_per_token(recipe.model, V, length)["training"],
         peak_flops=peak_flops(device),
-        settings=deciding_settings(flatten(recipe)) | {"ids": ready.hash} | teacher_facts(job),
-        breaking_keys=("model", "optim", "data", "seed", "ids", "train.loss", *FACTS),
-        prefetch=recipe.data.prefetch_batches,
+        settings=deciding_settings(flatten(recipe)) | ready.hashes | teacher_facts(job),
+        breaking_keys=("model", "optim", "data", "seed", "ids", "vectors", "embeddings", "train.loss", *FACTS),
+        prefetch=recipe.data.prefetch_batches, frozen=frozen(job, model),
     )  # fmt: skip
     return train(training)
 
@@ -191,7 +193,7 @@ def record_end(job: Job, ready: Prepared, decides: dict, outcome: Outcome) -> No
             tokenizer_hash=ready.tokenizer.hash,
             ids=ready.hash,
             weights=rundir.sha256_file(outcome.last_checkpoint / "weights.safetensors"),
-            **{name: decides[name] for name in FACTS if name in decides},
+            **{name: decides[name] for name in (*FACTS, "vectors") if name in decides},
         ),
     )
     summary = {

@@ -22,6 +22,7 @@ from idiolect.train.best import out_of_patience
 from idiolect.train.boundary import boundary, stop_if_asked
 from idiolect.train.config import TrainConfig
 from idiolect.train.figures import shown
+from idiolect.train.frozen import hold
 from idiolect.train.resume import take_up
 from idiolect.train.state import Interval, Outcome, Session, State, Training
 from idiolect.train.step import StepResult, take_step
@@ -76,6 +77,7 @@ def _run(session: Session, batches: Iterator[tuple[int, Any]]) -> str:
 def _update(session: Session, batches: Iterator[tuple[int, Any]]) -> None:
     training, state, began = session.training, session.state, time.perf_counter()
     training.optimiser.set_learning_rate_factor(training.schedule(state.step, state.total_steps))
+    hold(training.bare_model, training.frozen, state.step)
     position, batch = next(batches)
     result = take_step(
         training.model,

@@ -1,6 +1,6 @@
 """What a training run is made of: the parts it is given, the small state it carries, the probes it calls."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ class Training:
     `schedule(step, total_steps)` is the share of the peak learning rate; `loss_of(model, batch)` prices a batch:
     data/priced.py. `flops_per_token` is for training, forward and backward. `best_by` names the probes' number
     that decides what is best. `settings` (flat) go into every checkpoint, and resuming with another value of one of
-    `breaking_keys` is refused.
+    `breaking_keys` is refused. `frozen` names parameters and the step up to which each stays as it is.
     """
 
     model: nn.Module
@@ -63,6 +63,7 @@ class Training:
     settings: dict[str, Any] = field(default_factory=dict)
     breaking_keys: Collection[str] = ()
     prefetch: int = 2
+    frozen: Mapping[str, int] = field(default_factory=dict)
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """Everything a checkpoint holds, by part: weights, optimiser, average if there is one."""
