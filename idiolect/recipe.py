@@ -39,6 +39,18 @@ class FinetuneConfig(Config):
     train: TrainConfig = field(TrainConfig(steps=600, eval_every_steps=100), "how long, and how it is watched")
     optim: OptimConfig = field(OptimConfig(optimiser=AdamWConfig(learning_rate=3e-4)), "how weights move")
 
+    @model_validator(mode="after")
+    def _price_labels(self) -> Self:
+        loss = self.train.loss
+        if loss.teacher or loss.z_loss:
+            key = "teacher" if loss.teacher else "z_loss"
+            raise RecipeError(
+                f"finetune.train.loss.{key} = {getattr(loss, key)} is for language models",
+                why="a classifier's few classes have no vocabulary to share with a teacher, nor a sum that drifts",
+                fix=f"--finetune.train.loss.{key}={'' if loss.teacher else 0}, or put it in [train.loss]",
+            )
+        return self
+
 
 class Recipe(Config):
     """Everything that decides a run."""

@@ -162,11 +162,17 @@ def build_classifier(config: ClassificationConfig, model: nn.Module, n_classes: 
     return Classifier(model, head.to(model.head_weight.device), config.freeze)
 
 
-def classification_loss(classifier: Classifier, batch: Batch) -> Priced:
-    """Sum of nats of the right labels and how many labels there are: the training loop's contract."""
+def classification_loss(classifier: Classifier, batch: Batch, label_smoothing: float = 0.0) -> Priced:
+    """Sum of nats of the right labels and how many labels there are: the training loop's contract.
+
+    `label_smoothing` is the share of each label's probability spread over all classes, in what is minimised alone.
+    """
     logits_BC = classifier(batch.tokens_BT, batch.loss_mask_BT).float()
     nats = F.cross_entropy(logits_BC, batch.labels_B, reduction="sum")
-    return Priced(nats, torch.full((), len(batch.labels_B), device=nats.device), nats.detach())
+    loss = nats
+    if label_smoothing:
+        loss = F.cross_entropy(logits_BC, batch.labels_B, reduction="sum", label_smoothing=label_smoothing)
+    return Priced(loss, torch.full((), len(batch.labels_B), device=nats.device), nats.detach())
 
 
 def logits_of(classifier: Classifier, encoded: Encoded, pad_id: int, *, batch_tokens: int = 16_384, device=None):

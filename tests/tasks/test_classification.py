@@ -139,6 +139,15 @@ def test_a_zero_head_starts_at_the_entropy_of_a_fair_guess():
     assert (nats / count).item() == pytest.approx(math.log(2), abs=1e-6) and count.item() == 20
 
 
+def test_smoothed_labels_are_minimised_and_plain_nats_reported():
+    classifier, (texts, labels) = classifier_of(head_init="small"), digits(20)
+    batch = source_of(texts, labels).batch(0, 20)
+    plain, smoothed = classification_loss(classifier, batch), classification_loss(classifier, batch, 0.2)
+    logits = classifier(batch.tokens_BT, batch.loss_mask_BT)
+    want = torch.nn.functional.cross_entropy(logits, batch.labels_B, reduction="sum", label_smoothing=0.2)
+    assert torch.equal(smoothed.nats, plain.nats) and torch.equal(smoothed.loss, want) and want != plain.loss
+
+
 def test_micro_batches_give_the_same_gradient():
     texts, labels = digits(12)
     batch = source_of(texts, labels).batch(0, 12)
