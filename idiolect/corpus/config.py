@@ -6,13 +6,16 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from idiolect.config import Config, Items, field
+from idiolect.corpus.exact.config import ExactConfig, MarkovConfig
 
 
 class CorpusConfig(Config):
     """Files in, cleaned and split documents out."""
 
     text: Items[str] = field(
-        ("default",), "files, folders or globs to learn from; `default` is the documentation embedded in this install"
+        ("default",),
+        "files, folders or globs to learn from; `default` is the documentation embedded in this install, `exact` text "
+        "whose entropy is known",
     )
     validation_text: Items[str] = field((), "files kept for validation; with these, nothing of `text` is held out")
     test_text: Items[str] = field((), "files kept for the final test; with these, nothing of `text` is held out")
@@ -53,6 +56,8 @@ class CorpusConfig(Config):
     validation_fraction: float = field(0.05, "share of the documents (or of each file) for validation", ge=0, lt=1)
     test_fraction: float = field(0.05, "share of the documents (or of each file) for the final test", ge=0, lt=1)
 
+    exact: ExactConfig = field(MarkovConfig(), 'the process that writes the text when text = ["exact"]')
+
     on_unreadable: Literal["skip", "refuse"] = field(
         "skip", "a broken, binary or empty file or row is named and skipped, or stops the preparation"
     )
@@ -65,6 +70,8 @@ class CorpusConfig(Config):
     def _agree(self) -> Self:
         if not self.text:
             raise ValueError('text is empty: name a file, a folder, a glob, or "default"')
+        if "exact" in self.text and (len(self.text) > 1 or self.validation_text or self.test_text):
+            raise ValueError('text = ["exact"] must stand alone: mixed with other text its entropy would be unknown')
         if self.validation_fraction + self.test_fraction >= 1:
             raise ValueError("validation_fraction + test_fraction leave nothing to train on; their sum must be below 1")
         if self.documents == "starts" and not self.document_start:

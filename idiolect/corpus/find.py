@@ -15,7 +15,7 @@ from idiolect.corpus.config import CorpusConfig
 from idiolect.errors import DataError
 from idiolect.rundir import PREPARED
 
-DEFAULT = "default"
+DEFAULT, EXACT = "default", "exact"
 LINKED = "is a link to a folder; name the folder itself to read it"
 COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
 FORMATS = {
@@ -43,7 +43,7 @@ class InputFile:
 
 @dataclass(frozen=True)
 class Found:
-    """What the recipe's names led to: files in reading order, whether `default` is among them, and what is no text.
+    """What the recipe's names led to: files in reading order, whether `default` or `exact` is named, what is no text.
 
     `ignored` and `unreadable` are (name, why); a recipe that refuses unreadable files minds only the latter.
     """
@@ -52,6 +52,7 @@ class Found:
     default_split: str | None
     ignored: list[tuple[str, str]]
     unreadable: list[tuple[str, str]]
+    exact: bool = False
 
 
 def find(config: CorpusConfig) -> Found:
@@ -66,6 +67,8 @@ def find(config: CorpusConfig) -> Found:
     unreadable: list[tuple[str, str]] = []
     default_split = None
     held_out = bool(config.validation_text or config.test_text)
+    if EXACT in config.text:
+        return Found([], None, [], [], exact=True)
     for split, wanted in (
         ("test", config.test_text),
         ("validation", config.validation_text),

@@ -32,7 +32,11 @@ def fingerprint_of(config: CorpusConfig) -> dict:
         ],
         "ignored": [name for name, _ in (*found.ignored, *found.unreadable)],
         "default": {"split": found.default_split, "libraries": summary()} if found.default_split is not None else None,
-        "config": {key: value for key, value in flatten(config).items() if key not in NOT_CONTENT},
+        "config": {
+            key: value
+            for key, value in flatten(config).items()
+            if key not in NOT_CONTENT and (found.exact or not key.startswith("exact."))
+        },
         "code": _code_hash(),
         "versions": {name: metadata.version(name) for name in DECIDING},
     }

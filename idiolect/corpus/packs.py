@@ -14,8 +14,10 @@ import pyarrow as pa
 from idiolect.corpus.clean import encodable
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.divide import Rule
+from idiolect.corpus.exact import process
 from idiolect.corpus.find import Found, InputFile
 from idiolect.corpus.sources import BadRow, Opened, default, reader_of
+from idiolect.corpus.split import sides
 from idiolect.corpus.streams import Unreadable
 from idiolect.errors import DataError
 
@@ -70,6 +72,8 @@ def read_packs(found: Found, config: CorpusConfig, rule: Rule) -> Iterator[Pack]
         yield from _packs_of(index, file, config, rule)
     if found.default_split is not None:
         yield from _default_packs(len(found.files))
+    if found.exact:
+        yield from _exact_packs(config)
     yield _event(-1, "end")
 
 
@@ -128,3 +132,19 @@ def _default_packs(index: int) -> Iterator[Pack]:
         yield pack
         yield _event(index + n, "opened", encoding="utf-8", n_bytes=n_bytes, files=position)
         yield _event(index + n, "read", documents=position)
+
+
+def _exact_packs(config: CorpusConfig) -> Iterator[Pack]:
+    """Generated documents as they are: independent draws, so their places decide their sides.
+
+    Hashes of texts would not do: a text that comes twice would always fall on the same side, and what is held out
+    would follow another law than what is learned from.
+    """
+    texts = process.documents(config.exact)
+    splits = sides(len(texts), config)
+    for first in range(0, len(texts), PACK_ROWS):
+        some = slice(first, first + PACK_ROWS)
+        n = len(texts[some])
+        yield Pack(0, first, "exact", texts[some], [""] * n, [process.LICENCE] * n, splits[some])
+    yield _event(0, "opened", encoding="ascii", n_bytes=sum(map(len, texts)), files=1)
+    yield _event(0, "read", documents=len(texts))

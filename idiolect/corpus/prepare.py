@@ -18,8 +18,9 @@ import pyarrow.compute as pc
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.divide import resolve_rule
 from idiolect.corpus.documents import Document
+from idiolect.corpus.exact.process import described
 from idiolect.corpus.explain import check_result, say_result, unreadable
-from idiolect.corpus.find import Found, find
+from idiolect.corpus.find import EXACT, Found, find
 from idiolect.corpus.ledger import Ledger, SplitWriter
 from idiolect.corpus.packs import PACK_SCHEMA, read_packs
 from idiolect.corpus.sources import default
@@ -43,7 +44,7 @@ def prepare(config: CorpusConfig, out: Path, progress: Progress) -> dict:
     _check_pattern(config)
     found = find(config)
     libraries = default.libraries() if found.default_split is not None else []
-    names = [f.name for f in found.files] + [library.name for library in libraries]
+    names = [f.name for f in found.files] + [library.name for library in libraries] + [EXACT] * found.exact
     ledger = Ledger(config)
     for name, why in found.ignored:
         ledger.skip_file(name, why)
@@ -53,11 +54,15 @@ def prepare(config: CorpusConfig, out: Path, progress: Progress) -> dict:
         writers = {s: stack.enter_context(closing(SplitWriter(out / f"{s}.parquet"))) for s in SPLITS}
         bar = stack.enter_context(progress.bar("preparing"))
         rows = stack.enter_context(closing(_rows(config, found)))
-        _collect(rows, config, names, writers, ledger, bar, progress)
+        # Texts drawn from a known law may repeat themselves: that is part of the law.
+        unique = config.drop_duplicates and not found.exact
+        _collect(rows, config, names, writers, ledger, bar, progress, unique)
     check_result(config, ledger)
     ledger.write_dropped(out / "dropped.parquet")
     audit = ledger.audit()
     audit["libraries"] = [{"library": x.name, "version": x.version, "licence": x.licence} for x in libraries]
+    if found.exact:
+        audit["exact"] = described(config.exact)
     write_json(out / "audit.json", audit)
     say_result(audit, progress)
     return audit
@@ -82,6 +87,7 @@ def _collect(
     ledger: Ledger,
     bar: Bar,
     progress: Progress,
+    unique: bool,
 ) -> None:
     """Every document into its split or among the dropped; every event into the books."""
     started, n_bytes = time.monotonic(), 0
@@ -99,7 +105,7 @@ def _collect(
         n_bytes += size
         ledger.read_documents += 1
         ledger.changed += changed
-        if not reason and config.drop_duplicates and not ledger.is_new(digest):
+        if not reason and unique and not ledger.is_new(digest):
             reason = "duplicate"
         if reason:
             ledger.drop(reason, document)

@@ -43,6 +43,12 @@ def cuts(n: int, config: CorpusConfig) -> tuple[int, int]:
     return train_end, test_start
 
 
+def sides(n: int, config: CorpusConfig) -> list[str]:
+    """The side of each of n documents that are split by position."""
+    train_end, test_start = cuts(n, config)
+    return ["train"] * train_end + ["validation"] * (test_start - train_end) + ["test"] * (n - test_start)
+
+
 def sections(blocks: Iterable[str], ends: tuple[int, int]) -> Iterator[tuple[str, Iterator[str]]]:
     """The text of each split by position; each section must be used up before the next is asked for."""
     source, left = iter(blocks), [""]

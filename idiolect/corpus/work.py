@@ -40,6 +40,8 @@ class Work:
         for pack in packs:
             if pack["kind"].startswith("default:"):
                 self._default(pack, columns)
+            elif pack["kind"] == "exact":
+                self._exact(pack, columns)
             else:
                 for i, text in enumerate(pack["texts"]):
                     self._document(
@@ -62,6 +64,13 @@ class Work:
                 self._document(
                     columns, pack["first"] + i, name, prose, library.name, library.licence, self.default_split
                 )
+
+    def _exact(self, pack: dict, columns: dict[str, list]) -> None:
+        """Generated texts stay as they are, and none is dropped: what is left would follow another law."""
+        for i, (text, licence, split) in enumerate(zip(pack["texts"], pack["licences"], pack["splits"], strict=True)):
+            row = (pack["first"] + i, "", text, "", licence, split, digest_of(text), "", False)
+            for column, value in zip(columns.values(), row, strict=True):
+                column.append(value)
 
     def _document(
         self, columns: dict[str, list], position: int, name: str, text: str, label: str, licence: str, split: str

@@ -183,10 +183,13 @@ def _asks_for_its_own_text(job: Job) -> bool:
 
 
 def floors(job: Job, ready: Prepared) -> "FloorsOf":
-    """What uniform, unigram and n-gram models reach on each held-out split."""
+    """What uniform, unigram and n-gram models reach on each held-out split, and what the exact entropy is, if known."""
+    from idiolect.corpus.documents import read_texts
+    from idiolect.evaluate.exact import exact_floor, exact_nats
     from idiolect.evaluate.floors import Floors, summarise
 
     config = job.recipe.evaluate.floors
+    process = job.recipe.corpus.exact if "exact" in ready.audit else None
 
     def make(out: Path) -> None:
         job.progress.heading("Floors (n-gram models of the same text)")
@@ -195,6 +198,10 @@ def floors(job: Job, ready: Prepared) -> "FloorsOf":
             held = ready.split(split)
             nats = counted.nats(held)
             figures = summarise(nats, held.n_bytes, counted)
+            if process is not None:
+                exact = exact_nats(process, read_texts(ready.documents, split), held)
+                figures = {"exact": exact_floor(exact, held.n_bytes)} | figures
+                np.save(out / f"{split}.exact.npy", exact)
             rundir.write_json(out / f"{split}.json", figures)
             best = figures["about"]["best"]
             if best in nats:
@@ -203,9 +210,12 @@ def floors(job: Job, ready: Prepared) -> "FloorsOf":
     reads = {
         "ids": ready.hash,
         "config": flatten(config),
-        "code": [rundir.sha256_file(PACKAGE / name) for name in ("evaluate/floors.py", "models/kneser_ney.py",
-                                                                   "models/ngram_counts.py")],
-    }
+        "exact": ready.audit.get("exact"),
+        "code": [
+            rundir.sha256_file(PACKAGE / name)
+            for name in ("evaluate/floors.py", "evaluate/exact.py", "models/kneser_ney.py", "models/ngram_counts.py")
+        ] + ([rundir.code_version(PACKAGE / "corpus" / "exact")] if process is not None else []),
+    }  # fmt: skip
     return FloorsOf(_stage(job, "floors", reads, make))
 
 
@@ -220,8 +230,7 @@ class FloorsOf:
         return rundir.read_json(self.folder / f"{split}.json")
 
     def best_nats(self, split: str) -> dict[str, np.ndarray]:
-        """Name of the best floor -> nats of every token of the split; empty when it is the uniform one."""
-        path = self.folder / f"{split}.npy"
-        if not path.exists():
-            return {}
-        return {self.figures(split)["about"]["best"]: np.load(path, allow_pickle=False).astype(np.float64)}
+        """Name of the best floor (but the uniform one), and `exact` where known -> nats of every token of the split."""
+        files = {self.figures(split)["about"]["best"]: f"{split}.npy", "exact": f"{split}.exact.npy"}
+        found = {name: self.folder / file for name, file in files.items() if (self.folder / file).exists()}
+        return {name: np.load(path, allow_pickle=False).astype(np.float64) for name, path in found.items()}

@@ -116,6 +116,8 @@ def number_of(value: object) -> float | None:
 def floors_of(data: dict, split: str = "validation") -> list[dict]:
     """A split's floors as [{"name", "bits_per_byte", "nats"}], the highest first; a unit that isn't known is None.
 
+    `limit` (True, or left out) marks the exact entropy of a generated text, which a model comes near and never passes.
+
     `data["floors"]` is {split: floors}, or floors of one split alone. Floors of another split are no floors: texts
     differ by more than models do.
     """
@@ -130,7 +132,8 @@ def floors_of(data: dict, split: str = "validation") -> list[dict]:
         else:
             bits, nats, label = number_of(value), None, key
         if bits is not None or nats is not None:
-            found.append({"name": plain(str(label)), "bits_per_byte": bits, "nats": nats})
+            limit = {"limit": True} if isinstance(value, dict) and value.get("limit") else {}
+            found.append({"name": plain(str(label)), "bits_per_byte": bits, "nats": nats} | limit)
     return sorted(
         found, key=lambda floor: -(floor["bits_per_byte"] if floor["bits_per_byte"] is not None else floor["nats"])
     )

@@ -132,7 +132,8 @@ def ladder(data: dict) -> Markup | None:
         )
         for value, name, its, kind in sorted(rows, key=lambda row: -row[0])
     ]
-    best = min(steps, key=lambda step: step["bits_per_byte"])
+    limit = next((step for step in steps if step.get("limit")), None)
+    best = min((step for step in steps if step is not limit), key=lambda step: step["bits_per_byte"], default=limit)
     return tag(
         "figure",
         tag("div", drawn, role="list"),
@@ -140,6 +141,7 @@ def ladder(data: dict) -> Markup | None:
             "figcaption",
             f"Bits per byte on {'the ' + split + ' split' if split else 'held-out text'}: the shorter, the better. ",
             verdict(score, best, paired(data, best["name"])),
+            f" {beyond(data)}" if limit else None,
         ),
         class_="ladder",
     )
@@ -166,6 +168,17 @@ def verdict(score: dict, best: dict, difference: dict | None = None) -> str:
     if apart < 0:
         return f"The model needs {share} fewer bits than {best['name']}, the best of its floors."
     return f"The model needs {share} more bits than {best['name']}: it has not caught up with counting."
+
+
+def beyond(data: dict) -> str:
+    """How far the model is from the exact entropy of a generated text: near is right, below is impossible."""
+    difference = part(part(against(part(data, "evaluation")), "exact"), "difference")
+    if not figures.is_number(difference.get("value")):
+        return "No model can do better than the exact entropy."
+    apart = f"{difference['value']:+.3f} bits per byte from the exact entropy of this text"
+    if difference.get("high", 0) < 0:
+        return f"It is {apart}: below is impossible, so something leaks."
+    return f"It is {apart}; no model can get below."
 
 
 def voice(data: dict) -> Markup | None:
