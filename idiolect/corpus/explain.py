@@ -32,6 +32,8 @@ def check_result(config: CorpusConfig, ledger: Ledger) -> None:
     n = {split: ledger.kept[split]["documents"] for split in SPLITS}
     if not sum(n.values()):
         raise _nothing_left(ledger)
+    if not n["train"] and config.validation_text + config.test_text and ledger.dropped:
+        raise _nothing_left(ledger)
     if not n["train"]:
         raise DataError(
             "no document is left to train on",

@@ -3,7 +3,7 @@
     training ids -> Floors (counted once) -> Floors.of(held-out ids) -> {"unigram": {"nats", "bits_per_byte"}, ...}
 
 A model above the n-grams is undertrained or broken; far below them on little text, look for a leak. The counting and
-the probabilities are in models/ngram.py.
+the probabilities are in models/kneser_ney.py.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy as np
 
 from idiolect.errors import DataError
 from idiolect.evaluate.config import FloorsConfig
-from idiolect.models.ngram import KneserNey, NGramCounts
+from idiolect.models.kneser_ney import KneserNey
+from idiolect.models.ngram_counts import NGramCounts
 
 # A capped corpus is counted in this many equal pieces spread over it, so that no source is left out.
 N_SPANS = 64

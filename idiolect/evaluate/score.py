@@ -20,6 +20,7 @@ from idiolect.data.batch import Batch
 from idiolect.data.windows import SequentialWindows
 from idiolect.errors import DataError, NumericsError, RecipeError
 from idiolect.evaluate.statistics import estimate, ratio_interval, verdict
+from idiolect.models.contract import place_of
 from idiolect.progress import Progress
 
 # Logits held at once: 2^24 float32 are 64 MB, however large the vocabulary or the batch.
@@ -58,20 +59,25 @@ def score(
     device=None,
     against: dict[str, np.ndarray] | None = None,
     progress: Progress | None = None,
+    masks_per_pass: int = 1,
 ) -> dict:
-    """Score a left-reading model on a split's shards.
+    """Score a model on a split's shards.
 
     `bytes_per_token` is the tokenizer's (V,) table; without it every token counts the split's mean bytes.
     `against` maps a floor's name to its nats of the whole split: each adds a paired difference and a verdict.
-    `device` is an idiolect Device; None computes in float32 where the model is.
+    `device` is an idiolect Device; None computes in float32 where the model is. What reads both sides is scored by
+    pseudo-likelihood (pseudo.py), `masks_per_pass` tokens at a time: marked so, and not compared with any floor.
     Raises RecipeError for an impossible stride or model, NumericsError when a score is not finite.
     """
     scores = token_scores(
         model, shards, context_length, stride=stride, batch_tokens=batch_tokens, limit_tokens=limit_tokens,
-        boundaries=boundaries, device=device, progress=progress,
+        boundaries=boundaries, device=device, progress=progress, masks_per_pass=masks_per_pass,
     )  # fmt: skip
-    result = summarise(scores, shards, context_length, bytes_per_token, against)
+    both = model.reads == "both"
+    result = summarise(scores, shards, context_length, bytes_per_token, None if both else against)
     result["about"] |= {"context_length": context_length, "stride": stride or context_length}
+    if both:
+        result["about"] |= {"kind": "pseudo-likelihood", "masks_per_pass": masks_per_pass}
     return result
 
 
@@ -86,17 +92,26 @@ def token_scores(
     boundaries: str = "open",
     device=None,
     progress: Progress | None = None,
+    masks_per_pass: int = 1,
 ) -> TokenScores:
     """Nats and hits of every token of the split (or of evenly spaced windows up to `limit_tokens`)."""
     check_request(model, shards, context_length, stride)
-    where = device.torch if device is not None else next(model.parameters()).device
+    where = device.torch if device is not None else place_of(model)
     n_rows = max(1, batch_tokens // context_length)
-    windows = SequentialWindows(shards, context_length, boundaries, stride or None)
-    samples = samples_of(windows, limit_tokens)
+    if model.reads == "both":
+        from idiolect.evaluate import pseudo  # it builds on this module
+
+        windows = pseudo.PseudoWindows(shards, context_length, stride)
+        samples = samples_of(windows, limit_tokens)
+        passes = pseudo.pseudo_passes(model, windows, samples, n_rows, masks_per_pass, boundaries, where, device)
+    else:
+        windows = SequentialWindows(shards, context_length, boundaries, stride or None)
+        samples = samples_of(windows, limit_tokens)
+        passes = window_passes(model, windows, samples, n_rows, where, device)
     total = min(shards.n_tokens, len(samples) * windows.stride)
     position, nats, right = [], [], []
     with evaluating(model), (progress or Progress.silent()).bar("scoring", total, "tokens") as bar:
-        for position_N, nats_N, right_N in window_passes(model, windows, samples, n_rows, where, device):
+        for position_N, nats_N, right_N in passes:
             for values, found in ((position, position_N), (nats, nats_N), (right, right_N)):
                 values.append(found)
             bar.advance(len(nats_N))
@@ -126,7 +141,7 @@ def check_request(model, shards, context_length: int, stride: int) -> None:
             why="no document fell into it",
             fix="give it a larger share of the documents, or add text",
         )
-    if model.reads != "left":
+    if model.reads == "source":
         raise RecipeError(
             f'a model that reads "{model.reads}" has no next-token score',
             why="each token's loss must not see the token itself",
@@ -173,6 +188,9 @@ def score_batch(model, batch: Batch, device) -> tuple[np.ndarray, np.ndarray]:
     with torch.no_grad(), precision:
         hidden_ND = model(**batch.inputs())[0][batch.loss_mask_BT]
         targets_N = batch.targets_BT[batch.loss_mask_BT]
+        if hasattr(model, "price"):
+            nats_N, right_N = model.price(hidden_ND, targets_N)
+            return nats_N.double().numpy(), right_N.numpy()
         nats, right = [], []
         for start in range(0, len(targets_N), max(1, HEAD_ENTRIES // model.vocabulary_size)):
             part = slice(start, start + max(1, HEAD_ENTRIES // model.vocabulary_size))
@@ -277,4 +295,4 @@ def bytes_of(position_N, shards, bytes_per_token) -> np.ndarray:
 
 def plain(name: str) -> str:
     """kneser_ney_5 -> the kneser ney 5 floor."""
-    return f"the {name.replace('_', ' ')} floor"
+    return "the exact entropy" if name == "exact" else f"the {name.replace('_', ' ')} floor"

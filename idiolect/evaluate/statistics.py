@@ -160,9 +160,12 @@ def bootstrap_cells(
 def verdict(
     difference: dict, other: str, *, scale: float = 100, unit: str = "points", digits: int = 1, higher_is_better=True
 ) -> str:
-    """A paired difference (ours minus the other's) as a sentence; an interval that holds 0 is no difference."""
+    """A paired difference (ours minus the other's) as a sentence; an interval that holds 0 is no difference.
+
+    Nor is one too small to be written with `digits`: two models that count the same text differ by rounding alone.
+    """
     low, high, value = (scale * difference[key] for key in ("low", "high", "value"))
-    if low <= 0 <= high:
+    if low <= 0 <= high or max(abs(low), abs(high)) < 0.5 * 10**-digits:
         interval = f"{value:+.{digits}f} {unit}, 95 % {low:+.{digits}f} to {high:+.{digits}f}"
         return f"no difference from {other} at n = {difference['n']:,} ({interval})"
     word = "better" if (value > 0) == higher_is_better else "worse"

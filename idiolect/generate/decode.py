@@ -25,6 +25,7 @@ from idiolect.errors import NumericsError
 from idiolect.generate import sampling
 from idiolect.generate.config import GenerateConfig
 from idiolect.generate.stream import TextStream, characters_of
+from idiolect.models.contract import place_of
 
 Finish = Literal["end", "stop", "length", "cancelled"]
 
@@ -269,4 +270,4 @@ def forbidden(tokenizer: Any, config: GenerateConfig, model: nn.Module) -> torch
     forbidden_V[tokenizer.vocabulary_size :] = -math.inf
     forbidden_V[: tokenizer.vocabulary_size][torch.from_numpy(tokenizer.bytes_per_token == 0)] = -math.inf
     forbidden_V[tokenizer.end_id] = 0.0 if config.stop_at_end else -math.inf
-    return forbidden_V.to(next(model.parameters()).device)
+    return forbidden_V.to(place_of(model))

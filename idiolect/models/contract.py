@@ -13,9 +13,11 @@ targets are known, or when the cache is made, which then holds the source as the
 Trunk and head are apart so that the loss can be fused with the head and never holds all logits at once.
 """
 
+import itertools
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 Reads = Literal["left", "both", "source"]
 
@@ -45,9 +47,14 @@ class Cache(Protocol):
 
 @runtime_checkable
 class Model(Protocol):
-    """A language model. `reads`: "left" (GPT, LSTM), "both" (BERT) or "source" (encoder-decoder)."""
+    """A language model. `reads`: "left" (GPT, LSTM), "both" (BERT) or "source" (encoder-decoder).
+
+    `unbounded`: a cache of one size holds texts of any length, so decoding never has to read a window anew.
+    A model that reads both sides has no cache; its `mask_id` is the token that hides another.
+    """
 
     reads: Reads
+    unbounded: bool
     config: Any
     vocabulary_size: int
     context_length: int
@@ -74,3 +81,8 @@ class Model(Protocol):
 
     def new_cache(self, n_rows: int, capacity: int = 0) -> Cache:
         """An empty cache for `n_rows` rows of up to `capacity` tokens (0 = context_length)."""
+
+
+def place_of(model: nn.Module) -> torch.device:
+    """The device a model is on; a model that counts has buffers only."""
+    return next(itertools.chain(model.parameters(), model.buffers())).device

@@ -1,246 +1,186 @@
-"""Interpolated Kneser-Ney n-grams over token ids, in numpy: the floor a neural model has to beat.
+"""The n-gram family: a language model that counts instead of learning by gradient, behind the contract of all others.
 
-    ids -> NGramCounts (every k-gram up to the order, counted by sorting) -> KneserNey -> nats of held-out ids
+    hidden_BTC   the ids a target is predicted from: the last order - 1 read, -1 where there is none
+    head         interpolated Kneser-Ney probabilities of every next id after them (kneser_ney.py), as logits
 
-Start at `KneserNey.nats`. A k-gram is never stored as k tokens: it is the *rank* of its first k-1 tokens among all
-(k-1)-grams, times the vocabulary, plus its last token, and so one 64-bit key at any order and any vocabulary.
-Source: Chen and Goodman 1998 (TR-10-98), for both the plain and the modified discounts.
-Measured at order 5: 140 bytes of memory a training token at the peak, 0.8 s of CPU time a million.
+`fit` is its training; counts are buffers, so that checkpoints, `load_state_dict` and `to` treat them as weights.
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass
-from functools import cached_property
-
 import numpy as np
+import psutil
+import torch
+from torch import Tensor, nn
 
-from idiolect.errors import DataError, RecipeError
+from idiolect.errors import RecipeError, ResourceError
+from idiolect.models.config import NGramConfig
+from idiolect.models.kneser_ney import KneserNey
+from idiolect.models.ngram_counts import Level, NGramCounts
+from idiolect.progress import show_bytes
 
-# KenLM's --discount_fallback: used where the counts of counts cannot give a discount (a tiny or artificial text).
-FALLBACK_DISCOUNTS = (0.5, 1.0, 1.5)
-# Held-out tokens looked up at once: bounds the scratch memory to about 100 bytes times this.
-SCORE_CHUNK = 1 << 20
-
-
-@dataclass(frozen=True)
-class Level:
-    """All distinct k-grams of one length k: sorted keys, and for each its raw and its continuation count."""
-
-    keys: np.ndarray
-    raw: np.ndarray
-    continuation: np.ndarray
+# Measured at the peak of counting: 28 bytes a training token for each order (140 at order 5).
+BYTES_PER_TOKEN_AND_ORDER = 28
+NOWHERE = -1
 
 
-class NGramCounts:
-    """Counts of every k-gram, k = 1..order, of one stream of ids; shared by plain and modified Kneser-Ney.
+class NGram(nn.Module):
+    """Interpolated Kneser-Ney as a model; see `contract.Model`. Gradients stop at it: it has no parameters."""
 
-    Raises RecipeError for an impossible order, DataError for ids outside the vocabulary or too few of them.
-    """
+    reads = "left"
+    unbounded = True
+    head_names = ()
+    fused_rows: dict[str, tuple[int, ...]] = {}
+    logit_softcap = 0.0
+    # How its weights come about: by `fit`, not by the training loop.
+    learns = "counts"
 
-    def __init__(self, ids, vocabulary_size: int, order: int):
-        ids = np.asarray(ids)
-        if order < 1:
-            raise RecipeError(
-                f"n-gram order = {order} is not possible",
-                why="an n-gram has at least one token",
-                fix="choose an order of 1 or more (3 to 6 are usual)",
-            )
-        if ids.size < order:
-            raise DataError(
-                f"{ids.size} training tokens cannot hold an n-gram of order {order}",
-                why="the training split is empty or shorter than one n-gram",
-                fix="add text, or lower the order",
-            )
-        check_range(ids, vocabulary_size)
-        self.vocabulary_size, self.order, self.n_tokens = int(vocabulary_size), int(order), int(ids.size)
-        self.levels = self._count(ids)
+    def __init__(self, config: NGramConfig, vocabulary_size: int):
+        super().__init__()
+        self.config, self.vocabulary_size, self.context_length = config, vocabulary_size, config.context_length
+        self.n_context = config.order - 1
+        for k in range(config.order):
+            for name, dtype in (("keys", torch.int64), ("raw", torch.int32), ("continuation", torch.int32)):
+                self.register_buffer(_buffer(k, name), torch.zeros(0, dtype=dtype))
+        self._kneser_ney: KneserNey | None = None
 
-    def _count(self, ids: np.ndarray) -> list[Level]:
-        """One sort a level. rank_N[i] is the rank of the k-gram that ends at token i + k - 1."""
-        keys_and_raw, continuations = [], []
-        suffix_rank_N = None
-        for k in range(1, self.order + 1):
-            key_N = ids.astype(np.int64)
-            if k > 1:
-                key_N = suffix_rank_N[:-1].astype(np.int64) * self.vocabulary_size + key_N[k - 1 :]
-            keys, example, rank_N, raw = np.unique(key_N, return_index=True, return_inverse=True, return_counts=True)
-            keys_and_raw.append((keys, raw.astype(np.int32)))
-            if k > 1:
-                # A k-gram found anywhere gives its last k-1 tokens one more distinct left neighbour.
-                n_shorter = len(keys_and_raw[-2][0])
-                continuations.append(np.bincount(suffix_rank_N[1:][example], minlength=n_shorter).astype(np.int32))
-            suffix_rank_N = rank_N.astype(np.int32)
-        continuations.append(np.zeros(0, np.int32))  # the longest k-grams have none: no one asks
-        return [
-            Level(keys, raw, continuation)
-            for (keys, raw), continuation in zip(keys_and_raw, continuations, strict=True)
-        ]
+    def initialise(self, seed: int) -> None:
+        """Nothing to draw: before it has counted it knows nothing, and says so when it is asked."""
 
+    def fit(self, ids: np.ndarray) -> None:
+        """Count a stream of ids. Raises ResourceError when the counts can't fit in memory, DataError for bad ids."""
+        check_room(len(ids), self.config.order)
+        counts = NGramCounts(ids, self.vocabulary_size, self.config.order)
+        for k, level in enumerate(counts.levels):
+            for name in ("keys", "raw", "continuation"):
+                setattr(self, _buffer(k, name), torch.from_numpy(getattr(level, name)))
+        self._kneser_ney = KneserNey(counts, self.config.modified)
 
-@dataclass(frozen=True)
-class Weights:
-    """One level's share: p(w | c) = own[c w] + left[c] * p(w | shorter c); `left` is 1 where c was never followed."""
+    @property
+    def n_entries(self) -> int:
+        """N-grams held, of all orders."""
+        return sum(len(getattr(self, _buffer(k, "keys"))) for k in range(self.config.order))
 
-    own: np.ndarray
-    left: np.ndarray
+    @property
+    def kneser_ney(self) -> KneserNey:
+        """The probabilities, built from the counts at first use. Raises RecipeError when nothing was counted."""
+        if self._kneser_ney is None:
+            if not self.n_entries:
+                raise RecipeError(
+                    "this n-gram model has counted nothing yet",
+                    why="its probabilities are counts of the training text",
+                    fix="idiolect train with the same recipe, or model.fit(ids) from Python",
+                )
+            levels = [
+                Level(*(getattr(self, _buffer(k, name)).cpu().numpy() for name in ("keys", "raw", "continuation")))
+                for k in range(self.config.order)
+            ]
+            counts = NGramCounts.from_levels(levels, self.vocabulary_size)
+            self._kneser_ney = KneserNey(counts, self.config.modified)
+        return self._kneser_ney
 
+    def forward(
+        self, tokens_BT: Tensor, cache: "NGramCache | None" = None, document_BT: Tensor | None = None
+    ) -> tuple[Tensor, "NGramCache | None"]:
+        assert cache is None or document_BT is None, "a cache holds one document a row"
+        n_rows, n_new = tokens_BT.shape
+        before_BC = tokens_BT.new_full((n_rows, self.n_context), NOWHERE) if cache is None else cache.extend(tokens_BT)
+        if not self.n_context:
+            return tokens_BT.new_zeros((n_rows, n_new, 0)), cache
+        hidden_BTC = torch.cat((before_BC, tokens_BT), dim=1).unfold(1, self.n_context, 1)[:, 1:]
+        if document_BT is not None:
+            # Ids of another document than the last one's are out of sight.
+            padded_BS = torch.cat((document_BT.new_full((n_rows, self.n_context), NOWHERE), document_BT), dim=1)
+            other = padded_BS.unfold(1, self.n_context, 1)[:, 1:] != document_BT[..., None]
+            hidden_BTC = hidden_BTC.masked_fill(other, NOWHERE)
+        return hidden_BTC, cache
 
-class KneserNey:
-    """Interpolated Kneser-Ney of any order up to the one counted; `modified` takes three discounts a level, not one.
+    def head(self, hidden: Tensor) -> Tensor:
+        """ln p of every next id (..., V) after contexts (..., order - 1)."""
+        contexts_NC = hidden.flatten(0, -2).cpu().numpy()
+        logits_NV = np.log(self.kneser_ney.probabilities_of(contexts_NC)).astype(np.float32)
+        return torch.from_numpy(logits_NV).to(hidden.device).view(*hidden.shape[:-1], self.vocabulary_size)
 
-    The unigram level is interpolated with the uniform distribution, so that every id has a probability above zero.
-    """
+    def price(self, hidden_NC: Tensor, targets_N: Tensor) -> tuple[Tensor, Tensor]:
+        """Nats of each target, and whether it was the likeliest id, without a row of logits for each."""
+        contexts_NC, ids_N = hidden_NC.cpu().numpy(), targets_N.cpu().numpy()
+        nats_N = -np.log(self.kneser_ney.probability_of(contexts_NC, ids_N))
+        right_N = self.kneser_ney.likeliest_of(contexts_NC) == ids_N
+        return torch.from_numpy(nats_N), torch.from_numpy(right_N)
 
-    def __init__(self, counts: NGramCounts, modified: bool = False):
-        self.counts, self.modified = counts, modified
-        self.vocabulary_size, self.order = counts.vocabulary_size, counts.order
-
-    @classmethod
-    def fit(cls, ids, vocabulary_size: int, order: int, modified: bool = False) -> KneserNey:
-        """Count and build in one call."""
-        return cls(NGramCounts(ids, vocabulary_size, order), modified)
-
-    @cached_property
-    def discounts(self) -> dict[str, list[tuple[float, float, float]]]:
-        """Discounts for a count of 1, 2, and 3 or more, a level: of raw counts and of continuation counts."""
-        levels = self.counts.levels
-        return {
-            "raw": [discounts_of(level.raw, self.modified) for level in levels],
-            "continuation": [discounts_of(level.continuation, self.modified) for level in levels[:-1]],
-        }
-
-    @cached_property
-    def _top(self) -> list[Weights]:
-        """Weights from raw counts: level k is used when k is the model's own order."""
-        levels, discounts = self.counts.levels, self.discounts["raw"]
-        return [self._weigh(k, level.raw, discounts[k]) for k, level in enumerate(levels)]
-
-    @cached_property
-    def _inner(self) -> list[Weights]:
-        """Weights from continuation counts: level k is used when k is below the model's order."""
-        levels, discounts = self.counts.levels, self.discounts["continuation"]
-        return [self._weigh(k, level.continuation, discounts[k]) for k, level in enumerate(levels[:-1])]
-
-    def _weigh(self, index: int, count: np.ndarray, discounts: tuple[float, float, float]) -> Weights:
-        keys = self.counts.levels[index].keys
-        n_contexts = len(self.counts.levels[index - 1].keys) if index else 1
-        context = keys // self.vocabulary_size
-        discount = np.array([0.0, *discounts])[np.minimum(count, 3)]
-        total = np.bincount(context, weights=count, minlength=n_contexts)
-        taken = np.bincount(context, weights=discount, minlength=n_contexts)
-        seen = total > 0
-        left = np.divide(taken, total, out=np.ones(n_contexts), where=seen)
-        own = np.divide(count - discount, total[context], out=np.zeros(len(keys)), where=seen[context])
-        # Stored as float32 (half the memory); a distribution then sums to one within 1e-6.
-        return Weights(own.astype(np.float32), left.astype(np.float32))
-
-    def nats(self, held_out, *, context=(), order: int | None = None) -> np.ndarray:
-        """-ln p of every held-out id given the ones before it, float64, same length.
-
-        `context` holds ids that precede the held-out ones (none: the first ids are read with a short history).
-        """
-        order = self._resolve_order(order)
-        return self.nats_of_orders(held_out, (order,), context=context)[order]
-
-    def nats_of_orders(self, held_out, orders, *, context=()) -> dict[int, np.ndarray]:
-        """`nats` of several orders for the look-ups of one: they share all but the last interpolation."""
-        orders = [self._resolve_order(order) for order in orders]
-        held_out, context = np.asarray(held_out), np.asarray(context, dtype=np.int64)
-        longest = max(orders)
-        context = context[len(context) - min(len(context), longest - 1) :]
-        stream = np.concatenate([context, held_out]).astype(np.int64)
-        check_range(stream, self.vocabulary_size)
-        out = {order: np.empty(len(held_out)) for order in orders}
-        for start in range(0, len(held_out), SCORE_CHUNK):
-            stop = min(start + SCORE_CHUNK, len(held_out))
-            first = max(0, start + len(context) - (longest - 1))
-            skip = start + len(context) - first
-            for order, p_N in self._probabilities(stream[first : stop + len(context)], orders).items():
-                out[order][start:stop] = -np.log(p_N[skip:])
-        return out
-
-    def _probabilities(self, ids_N: np.ndarray, orders) -> dict[int, np.ndarray]:
-        """p of each id given those before it in `ids_N`, for each order wanted."""
-        p_N = np.full(len(ids_N), 1.0 / self.vocabulary_size)
-        rank_N = np.zeros(len(ids_N), np.int64)  # of the (k-1)-gram before each id; -1: unseen or cut off
-        found = {}
-        for k in range(1, max(orders) + 1):
-            entry_N = self._look_up(k, rank_N, ids_N)
-            if k in orders:
-                found[k] = self._interpolate(self._top[k - 1], rank_N, entry_N, p_N)
-            if k < max(orders):
-                p_N = self._interpolate(self._inner[k - 1], rank_N, entry_N, p_N)
-                rank_N = np.concatenate([[-1], entry_N[:-1]])
-        return found
-
-    def _look_up(self, k: int, context_rank_N: np.ndarray, ids_N: np.ndarray) -> np.ndarray:
-        """Rank of each k-gram among those counted, or -1."""
-        keys = self.counts.levels[k - 1].keys
-        key_N = context_rank_N * self.vocabulary_size + ids_N
-        entry_N = np.minimum(np.searchsorted(keys, key_N), len(keys) - 1)
-        return np.where((keys[entry_N] == key_N) & (context_rank_N >= 0), entry_N, -1)
-
-    @staticmethod
-    def _interpolate(weights: Weights, context_rank_N, entry_N, shorter_N) -> np.ndarray:
-        # Index -1 reads the last entry, and the `where` throws that away: cheaper than two masked gathers.
-        own_N = np.where(entry_N >= 0, weights.own[entry_N], 0.0)
-        left_N = np.where(context_rank_N >= 0, weights.left[context_rank_N], 1.0)
-        return own_N + left_N * shorter_N
-
-    def probabilities(self, context, *, order: int | None = None) -> np.ndarray:
-        """p of every id after `context`, as a (V,) float64 array that sums to one within 1e-6."""
-        order = self._resolve_order(order)
-        context = np.asarray(context, dtype=np.int64)
-        check_range(context, self.vocabulary_size)
-        p_V = np.full(self.vocabulary_size, 1.0 / self.vocabulary_size)
-        for k in range(1, order + 1):
-            rank = self._rank(context[len(context) - (k - 1) :]) if k - 1 <= len(context) else -1
-            if rank < 0:
-                break
-            weights, keys = (self._top if k == order else self._inner)[k - 1], self.counts.levels[k - 1].keys
-            first, last = np.searchsorted(keys, [rank * self.vocabulary_size, (rank + 1) * self.vocabulary_size])
-            p_V = weights.left[rank] * p_V
-            p_V[keys[first:last] - rank * self.vocabulary_size] += weights.own[first:last]
-        return p_V
-
-    def _rank(self, ids: np.ndarray) -> int:
-        rank_N = np.zeros(1, np.int64)
-        for k in range(1, len(ids) + 1):
-            rank_N = self._look_up(k, rank_N, ids[k - 1 : k])
-        return int(rank_N[0])
-
-    def _resolve_order(self, order: int | None) -> int:
-        order = self.order if order is None else order
-        if not 1 <= order <= self.order:
-            raise RecipeError(
-                f"n-gram order {order} was not counted",
-                why=f"counts go from 1 to {self.order}",
-                fix=f"count up to order {order} first",
-            )
-        return order
-
-
-def discounts_of(count: np.ndarray, modified: bool) -> tuple[float, float, float]:
-    """Discounts for counts 1, 2 and 3+, from the counts of counts (Chen and Goodman 1998)."""
-    n1, n2, n3, n4 = np.bincount(np.minimum(count, 5), minlength=5)[1:5].astype(float)
-    if not n1:
-        return FALLBACK_DISCOUNTS if modified else (FALLBACK_DISCOUNTS[0],) * 3
-    y = n1 / (n1 + 2 * n2)
-    if not modified:
-        return (y, y, y)
-    if not (n2 and n3 and n4):
-        return FALLBACK_DISCOUNTS
-    estimates = (1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3)
-    in_range = all(0 < estimate <= k for k, estimate in enumerate(estimates, 1))
-    return estimates if in_range else FALLBACK_DISCOUNTS
-
-
-def check_range(ids: np.ndarray, vocabulary_size: int) -> None:
-    """Raise DataError unless every id lies in the vocabulary."""
-    if ids.size and (ids.min() < 0 or ids.max() >= vocabulary_size):
-        raise DataError(
-            f"token ids {ids.min()}..{ids.max()} do not fit a vocabulary of {vocabulary_size}",
-            why="an id outside the vocabulary has no probability",
-            fix="encode the text with the tokenizer that the vocabulary size was taken from",
+    @property
+    def head_weight(self) -> Tensor:
+        raise RecipeError(
+            "an n-gram model has no matrix of logits",
+            why="its probabilities are looked up, not multiplied out",
+            fix="--model.kind=gpt for what needs hidden states: fine-tuning, distillation",
         )
+
+    def new_cache(self, n_rows: int, capacity: int = 0) -> "NGramCache":
+        """An empty cache: the last ids of each row."""
+        return NGramCache(n_rows, self.n_context)
+
+    def _load_from_state_dict(self, state_dict, prefix, *arguments) -> None:
+        # The buffers' sizes are the text's, so a loaded tensor takes its place instead of being copied into it.
+        for name in list(self._buffers):
+            if (found := state_dict.get(prefix + name)) is not None:
+                self._buffers[name] = found.to(self._buffers[name].dtype)
+        self._kneser_ney = None
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
+
+
+class NGramCache:
+    """The ids of each row. All are kept, at 8 bytes each: rows of unequal length are cut back to their own."""
+
+    def __init__(self, n_rows: int, n_context: int):
+        self.n_rows, self.n_context = n_rows, n_context
+        self.ids_BS = torch.zeros(n_rows, 0, dtype=torch.int64)
+        self.lengths_B = torch.zeros(n_rows, dtype=torch.int64)
+
+    def extend(self, tokens_BT: Tensor) -> Tensor:
+        """Take in the new ids; the `n_context` ids before them, (B, n_context)."""
+        n_new = tokens_BT.shape[1]
+        held_BS = self.ids_BS.to(tokens_BT.device)
+        lengths_B1 = self.lengths_B.to(tokens_BT.device)[:, None]
+        places_BC = lengths_B1 - self.n_context + torch.arange(self.n_context, device=tokens_BT.device)
+        if held_BS.shape[1]:
+            before_BC = held_BS.gather(1, places_BC.clamp(0, held_BS.shape[1] - 1))
+        else:
+            before_BC = torch.full_like(places_BC, NOWHERE)
+        before_BC = before_BC.masked_fill(places_BC < 0, NOWHERE)
+        room_BS = held_BS.new_zeros(self.n_rows, int(lengths_B1.max()) + n_new)
+        room_BS[:, : held_BS.shape[1]] = held_BS[:, : room_BS.shape[1]]
+        self.ids_BS = room_BS.scatter(1, lengths_B1 + torch.arange(n_new, device=room_BS.device), tokens_BT)
+        self.lengths_B = (lengths_B1 + n_new).squeeze(1)
+        return before_BC
+
+    def lengths(self) -> Tensor:
+        return self.lengths_B
+
+    def set_lengths(self, lengths_B: Tensor) -> None:
+        assert (lengths_B <= self.lengths_B.to(lengths_B.device)).all(), (lengths_B, self.lengths_B)
+        self.lengths_B = lengths_B.clone()
+        self.ids_BS = self.ids_BS[:, : int(lengths_B.max())]
+
+    def select(self, rows_B: Tensor) -> "NGramCache":
+        chosen = NGramCache(len(rows_B), self.n_context)
+        chosen.ids_BS, chosen.lengths_B = self.ids_BS[rows_B], self.lengths_B[rows_B]
+        return chosen
+
+    def reorder(self, rows_B: Tensor) -> None:
+        assert len(rows_B) == self.n_rows, (len(rows_B), self.n_rows)
+        self.ids_BS, self.lengths_B = self.ids_BS[rows_B], self.lengths_B[rows_B]
+
+
+def check_room(n_tokens: int, order: int) -> None:
+    """Raises ResourceError when counting this many tokens would take more memory than is free."""
+    needed, free = n_tokens * order * BYTES_PER_TOKEN_AND_ORDER, psutil.virtual_memory().available
+    if needed > free:
+        fits = int(0.8 * free / (order * BYTES_PER_TOKEN_AND_ORDER))
+        raise ResourceError(
+            f"counting {n_tokens:,} tokens up to order {order} does not fit in memory",
+            why=f"it takes about {show_bytes(needed)} at its peak, and {show_bytes(free)} are free",
+            fix=f"--model.train_tokens={fits} (spread over the text), or --model.order={max(2, order - 2)}",
+        )
+
+
+def _buffer(k: int, name: str) -> str:
+    return f"{name}_{k + 1}"

@@ -20,7 +20,7 @@ from idiolect.tokenizer.config import END, PAD, UNKNOWN, TokenizerConfig
 from idiolect.tokenizer.encode import FORMAT, Tokenizer
 from idiolect.tokenizer.load_file import load_file
 from idiolect.tokenizer.unigram import train_unigram
-from idiolect.tokenizer.words import gpt2_pre_tokenizer, word_cutter
+from idiolect.tokenizer.words import gpt2_pre_tokenizer, space_cutter, space_pre_tokenizer, word_cutter
 
 _WORD_START = "\u2581"
 _LONGEST_WORD = 100  # characters; WordPiece's greedy search is quadratic in a word's length
@@ -94,7 +94,7 @@ def _bpe(config: TokenizerConfig, texts: Iterator[str]) -> tuple[LibraryTokenize
 
 def _unigram(config: TokenizerConfig, texts: Iterator[str]) -> tuple[LibraryTokenizer, str]:
     library = _byte_level(models.Unigram(), config)
-    counts = count_words(library, texts, config.split_digits)
+    counts = count_words(library, texts, word_cutter(config.split_digits))
     pieces = train_unigram(counts, letter_of_byte(), _room(config, least=256), config.least_count)
     library.model = models.Unigram(pieces, None, False)
     return library, "byte letters"
@@ -102,7 +102,10 @@ def _unigram(config: TokenizerConfig, texts: Iterator[str]) -> tuple[LibraryToke
 
 def _word(config: TokenizerConfig, texts: Iterator[str]) -> tuple[LibraryTokenizer, str]:
     library = _byte_level(models.WordLevel({UNKNOWN: 0}, UNKNOWN), config)
-    counts = count_words(library, texts, config.split_digits)
+    between_spaces = config.words == "spaces"
+    if between_spaces:
+        library.pre_tokenizer = space_pre_tokenizer()
+    counts = count_words(library, texts, space_cutter() if between_spaces else word_cutter(config.split_digits))
     frequent = sorted((-n, word) for word, n in counts.items() if n >= config.least_count)
     words = [word for _, word in frequent[: _room(config, least=1) - 1]]
     library.model = models.WordLevel({word: i for i, word in enumerate([UNKNOWN, *words])}, UNKNOWN)
@@ -179,9 +182,9 @@ _KINDS: dict[str, Callable[[TokenizerConfig, Iterator[str]], tuple[LibraryTokeni
 }
 
 
-def count_words(library: LibraryTokenizer, texts: Iterable[str], split_digits: bool) -> dict[str, int]:
+def count_words(library: LibraryTokenizer, texts: Iterable[str], cut: Callable[[str], list[str]]) -> dict[str, int]:
     """How often each word, in byte letters, occurs in the texts."""
-    cut, counts = word_cutter(split_digits), Counter()
+    counts = Counter()
     for text in texts:
         # Through UTF-8 and back, so that what is no character is replaced as the library would refuse it.
         text = text.encode("utf-8", "replace").decode()

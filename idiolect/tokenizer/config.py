@@ -28,6 +28,11 @@ class TokenizerConfig(Config):
     normalise: Literal["none", "nfc", "nfkc"] = field("none", "Unicode normal form applied before encoding")
     lower_case: bool = field(False, "lower-case the text; a model trained so can never write a capital")
     split_digits: bool = field(False, "every digit is a token of its own (bpe, unigram, word, wordpiece)")
+    words: Literal["text", "spaces"] = field(
+        "text",
+        "word: text cuts at punctuation, too; spaces takes what stands between spaces, and each line end, as a token: "
+        "for text that is cut already (WikiText, Penn Treebank)",
+    )
     byte_fallback: bool = field(False, "character: write unknown characters as bytes, at 256 more tokens")
     chat_tokens: bool = field(True, "reserve <|user|>, <|assistant|> and <|system|> for chat fine-tuning")
     extra_specials: Items[SpecialName] = field((), "further reserved tokens, spelled <|name|>")
@@ -42,6 +47,12 @@ class TokenizerConfig(Config):
                 'tokenizer.kind = "file" needs tokenizer.path',
                 why="there is no tokenizer.json to load",
                 fix="--tokenizer.path=tokenizer.json, or --tokenizer.kind=bpe to train one",
+            )
+        if self.words == "spaces" and (self.kind != "word" or self.split_digits):
+            raise RecipeError(
+                'tokenizer.words = "spaces" goes with tokenizer.kind = "word", and not with tokenizer.split_digits',
+                why="it takes the words as the text has cut them",
+                fix="--tokenizer.kind=word --tokenizer.split_digits=false, or --tokenizer.words=text",
             )
         clash = set(self.extra_specials) & {END, PAD, UNKNOWN, *CHAT}
         if clash or len(set(self.extra_specials)) < len(self.extra_specials):

@@ -14,7 +14,7 @@ import numpy as np
 from tokenizers import Tokenizer as LibraryTokenizer
 from tokenizers import pre_tokenizers
 
-from idiolect.tokenizer.words import gpt2_pre_tokenizer, word_cutter
+from idiolect.tokenizer.words import gpt2_pre_tokenizer, space_cutter, space_pre_tokenizer, word_cutter
 
 Engine = Callable[[str], np.ndarray]
 ID = np.int32
@@ -92,6 +92,8 @@ def fast_engine(tokenizer_json: str) -> Engine | None:
 
 
 def _cutter_of(pre_tokenizer: dict | None) -> Callable[[str], list[str]] | None:
+    if pre_tokenizer == json.loads(_state(space_pre_tokenizer())):
+        return space_cutter()
     for split_digits in (False, True):
         if pre_tokenizer == json.loads(_state(gpt2_pre_tokenizer(split_digits))):
             return word_cutter(split_digits)

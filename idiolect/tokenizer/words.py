@@ -23,6 +23,21 @@ def gpt2_pre_tokenizer(split_digits: bool) -> pre_tokenizers.PreTokenizer:
     return pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), words]) if split_digits else words
 
 
+# A word keeps the space before it, a line end the one before it too: joined, the tokens are the text again.
+_BETWEEN_SPACES = " ?[^ \\n]+| ?\\n| "
+
+
+def space_pre_tokenizer() -> pre_tokenizers.PreTokenizer:
+    """The library's form of the cut at spaces and line ends alone."""
+    cut = pre_tokenizers.Split(Regex(_BETWEEN_SPACES), "isolated")
+    return pre_tokenizers.Sequence([cut, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+
+
+def space_cutter() -> Callable[[str], list[str]]:
+    """The same as a function text -> words."""
+    return re.compile(_BETWEEN_SPACES).findall
+
+
 def word_cutter(split_digits: bool) -> Callable[[str], list[str]]:
     """The function text -> words; joined, the words are the text again."""
     letters, numbers, spaces = "A-Za-z", "0-9", r" \t\n\r\f\v"

@@ -8,7 +8,7 @@ import pytest
 from idiolect.errors import DataError, RecipeError
 from idiolect.evaluate.config import EvaluateConfig, FloorsConfig
 from idiolect.evaluate.floors import Floors, floors, spread_ids
-from idiolect.models.ngram import KneserNey
+from idiolect.models.kneser_ney import KneserNey
 from tests.evaluate.toys import MemorySplit
 
 

@@ -112,3 +112,9 @@ def test_verdicts_are_sentences():
     assert verdict(worse, "it", higher_is_better=False).startswith("better than it")
     nothing = {"value": 0.004, "low": -0.01, "high": 0.02, "n": 872}
     assert verdict(nothing, "TF-IDF") == "no difference from TF-IDF at n = 872 (+0.4 points, 95 % -1.0 to +2.0)"
+
+
+def test_a_difference_too_small_to_write_is_none():
+    same = {"value": 1e-8, "low": 5e-9, "high": 2e-8, "n": 10}
+    assert verdict(same, "it", scale=1, digits=3).startswith("no difference")
+    assert verdict(same | {"value": 1e-3, "high": 2e-3}, "it", scale=1, digits=3).startswith("better")

@@ -1,189 +1,118 @@
-"""Kneser-Ney: against a dictionary implementation written from the equations, against published figures, and in sum."""
-
-from collections import Counter, defaultdict
-from pathlib import Path
+"""The n-gram family behind the contract: its logits are Kneser-Ney's, cached and uncached, saved and loaded."""
 
 import numpy as np
 import pytest
+import torch
 
-from idiolect.errors import DataError, RecipeError
+from idiolect.errors import RecipeError, ResourceError
 from idiolect.models import ngram
-from idiolect.models.ngram import KneserNey, NGramCounts
+from idiolect.models.build import build_model
+from idiolect.models.config import NGramConfig
 
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
-SHAKESPEARE = SHARED / "char-lm" / "tinyshakespeare.txt"
-WIKITEXT = SHARED / "wikitext-2"
-
-
-class SlowKneserNey:
-    """Interpolated Kneser-Ney with dictionaries and recursion, one token at a time."""
-
-    def __init__(self, ids, vocabulary_size, order, modified):
-        ids, self.V, self.order = [int(i) for i in ids], vocabulary_size, order
-        self.tables = []
-        for k in range(1, order + 1):
-            grams = Counter(tuple(ids[i : i + k]) for i in range(len(ids) - k + 1))
-            if k < order:
-                longer = {tuple(ids[i : i + k + 1]) for i in range(len(ids) - k)}
-                grams = Counter(gram[1:] for gram in longer)
-            self.tables.append((grams, self.discounts(grams, modified), self.totals(grams)))
-
-    @staticmethod
-    def discounts(grams, modified):
-        n = [sum(1 for c in grams.values() if c == j) for j in range(5)]
-        if 0 in n[1 : 5 if modified else 2]:
-            return [0, 0.5, 1.0, 1.5] if modified else [0, 0.5, 0.5, 0.5]
-        y = n[1] / (n[1] + 2 * n[2])
-        if not modified:
-            return [0, y, y, y]
-        return [0, 1 - 2 * y * n[2] / n[1], 2 - 3 * y * n[3] / n[2], 3 - 4 * y * n[4] / n[3]]
-
-    @staticmethod
-    def totals(grams):
-        followers = defaultdict(list)
-        for gram, count in grams.items():
-            followers[gram[:-1]].append(count)
-        return followers
-
-    def p(self, context, token, k):
-        if k == 0:
-            return 1 / self.V
-        lower = self.p(context[1:], token, k - 1)
-        grams, discount, followers = self.tables[k - 1]
-        if k - 1 > len(context) or context not in followers:
-            return lower
-        counts = followers[context]
-        count, total = grams.get((*context, token), 0), sum(counts)
-        left = sum(discount[min(c, 3)] for c in counts) / total
-        return (count - discount[min(count, 3)]) / total + left * lower
-
-    def nats(self, ids):
-        ids = tuple(int(i) for i in ids)
-        out = []
-        for i, token in enumerate(ids):
-            out.append(-np.log(self.p(ids[max(0, i - self.order + 1) : i], token, min(self.order, i + 1))))
-        return np.array(out)
+V = 11
 
 
-def text_like_ids(n, vocabulary_size, seed):
-    """Zipfian ids with a first-order habit, so that counts of counts look like text's."""
-    random = np.random.default_rng(seed)
-    zipf = 1 / np.arange(1, vocabulary_size + 1)
-    ids = random.choice(vocabulary_size, size=n, p=zipf / zipf.sum())
-    ids[1::2] = (ids[0::2][: len(ids[1::2])] * 7 + random.integers(0, 3, len(ids[1::2]))) % vocabulary_size
-    return ids
+def drawn(n: int, seed: int = 0) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    ids = [0]
+    for _ in range(n - 1):
+        ids.append(int((ids[-1] * 3 + generator.integers(0, 4)) % V))
+    return np.array(ids)
 
 
-@pytest.mark.parametrize("modified", [False, True])
-@pytest.mark.parametrize("order", [2, 3, 5])
-def test_equals_a_dictionary_implementation(order, modified):
-    train, held_out = text_like_ids(20_000, 400, seed=1), text_like_ids(500, 400, seed=2)
-    train[:order] = [399, 398, 397, 396, 395][:order]  # a start no one else has: its prefix continues nothing
-    fast = KneserNey.fit(train, 400, order, modified)
-    slow = SlowKneserNey(train, 400, order, modified)
-    assert fast.discounts["raw"][-1] not in [ngram.FALLBACK_DISCOUNTS, (0.5, 0.5, 0.5)]  # a real estimate is tested
-    np.testing.assert_allclose(fast.nats(held_out)[order:], slow.nats(held_out)[order:], rtol=2e-6)
+@pytest.fixture(params=[(1, True), (2, False), (4, True)], ids=str)
+def model(request):
+    order, modified = request.param
+    built = build_model(NGramConfig(order=order, modified=modified), V, seed=0)
+    built.fit(drawn(400))
+    return built
 
 
-def test_the_start_of_a_text_is_read_with_a_short_history():
-    train, held_out = text_like_ids(5000, 60, seed=3), text_like_ids(40, 60, seed=4)
-    trigram = KneserNey.fit(train, 60, 3)
-    for i in range(5):
-        p_V = trigram.probabilities(held_out[:i])
-        assert trigram.nats(held_out)[i] == pytest.approx(-np.log(p_V[held_out[i]]), rel=1e-6)
+def log_p(model, tokens) -> torch.Tensor:
+    return model.head(model(torch.as_tensor(tokens))[0])
 
 
-@pytest.mark.parametrize("modified", [False, True])
-def test_probabilities_sum_to_one_over_the_full_vocabulary(modified):
-    train = text_like_ids(8000, 300, seed=5)
-    model = KneserNey.fit(train, 300, 4, modified)
-    random = np.random.default_rng(6)
-    seen = [train[i : i + 3] for i in random.integers(0, 7900, 40)]
-    never_seen = list(random.integers(0, 300, (40, 3)))
-    for order in (1, 2, 3, 4):
-        for context in [*seen, *never_seen, [], [5]]:
-            p_V = model.probabilities(context, order=order)
-            assert p_V.min() > 0
-            assert p_V.sum() == pytest.approx(1, abs=1e-6)
+def test_logits_are_the_nats_of_the_floor(model):
+    held = drawn(60, seed=1)
+    expected = model.kneser_ney.nats(held)
+    logits_TV = log_p(model, held[None])[0]
+    got = -logits_TV[torch.arange(59), torch.from_numpy(held[1:])]
+    np.testing.assert_allclose(got.numpy(), expected[1:], rtol=1e-5)
 
 
-def test_nats_agree_with_the_full_distribution():
-    train, held_out = text_like_ids(4000, 80, seed=7), text_like_ids(60, 80, seed=8)
-    model = KneserNey.fit(train, 80, 4, modified=True)
-    expected = [-np.log(model.probabilities(held_out[:i])[token]) for i, token in enumerate(held_out)]
-    np.testing.assert_allclose(model.nats(held_out), expected, rtol=1e-6)
+def test_rows_of_logits_are_distributions(model):
+    torch.testing.assert_close(log_p(model, drawn(50, seed=2)[None]).exp().sum(-1), torch.ones(1, 50))
 
 
-def test_chunks_and_given_context_change_nothing(monkeypatch):
-    train, held_out = text_like_ids(4000, 80, seed=9), text_like_ids(301, 80, seed=10)
-    model = KneserNey.fit(train, 80, 4)
-    whole = model.nats(held_out)
-    monkeypatch.setattr(ngram, "SCORE_CHUNK", 7)
-    np.testing.assert_array_equal(model.nats(held_out), whole)
-    np.testing.assert_array_equal(model.nats(held_out[100:], context=held_out[:100]), whole[100:])
-    assert not np.array_equal(model.nats(held_out[100:]), whole[100:])  # without the context the start costs more
+def test_each_row_is_that_of_the_single_look_up(model):
+    held = drawn(30, seed=3)
+    logits_TV = log_p(model, held[None])[0]
+    for t in range(30):
+        np.testing.assert_allclose(
+            logits_TV[t].exp().numpy(), model.kneser_ney.probabilities(held[: t + 1]), rtol=1e-5, atol=1e-7
+        )
 
 
-def test_several_orders_at_once_equal_each_alone():
-    train, held_out = text_like_ids(4000, 80, seed=11), text_like_ids(300, 80, seed=12)
-    together = KneserNey.fit(train, 80, 5).nats_of_orders(held_out, (1, 3, 5))
-    for order, nats in together.items():
-        np.testing.assert_array_equal(nats, KneserNey.fit(train, 80, order).nats(held_out))
+def test_cached_equals_uncached_with_rows_of_unequal_length(model):
+    rows, lengths = np.stack([drawn(20, seed) for seed in (4, 5, 6)]), torch.tensor([3, 9, 6])
+    cache = model.new_cache(3)
+    model(torch.from_numpy(rows[:, :9]), cache)
+    cache.set_lengths(lengths)
+    cache = cache.select(torch.tensor([2, 0, 1]))
+    rows, lengths = rows[[2, 0, 1]], lengths[[2, 0, 1]]
+    for _ in range(8):
+        new = torch.from_numpy(rows[np.arange(3), lengths.numpy()])[:, None]
+        hidden, cache = model(new, cache)
+        lengths = lengths + 1
+        for row in range(3):
+            whole = log_p(model, rows[row : row + 1, : lengths[row]])[0, -1]
+            torch.testing.assert_close(model.head(hidden)[row, 0], whole)
+    assert cache.lengths().tolist() == lengths.tolist()
 
 
-def test_large_ids_and_small_types_are_no_trap():
-    """uint16 shards must not overflow, nor 200,000 ids at order 6 (a naive key would need 106 bits)."""
-    train = text_like_ids(3000, 65_000, seed=13)
-    held_out = train[:200]
-    small = KneserNey.fit(train.astype(np.uint16), 65_000, 3).nats(held_out.astype(np.uint16))
-    np.testing.assert_array_equal(small, KneserNey.fit(train, 65_000, 3).nats(held_out))
-    spread = KneserNey.fit(train * 3, 200_000, 6)
-    slow = SlowKneserNey(train * 3, 200_000, 6, modified=False)
-    np.testing.assert_allclose(spread.nats(held_out * 3)[6:], slow.nats(held_out * 3)[6:], rtol=2e-6)
+def test_nothing_is_read_from_the_future_nor_across_documents(model):
+    tokens, document = torch.from_numpy(drawn(12, seed=7))[None], torch.tensor([[0] * 5 + [1] * 7])
+    before = model.head(model(tokens, document_BT=document)[0])
+    other = tokens.clone()
+    other[0, 4] = (other[0, 4] + 1) % V
+    moved = (model.head(model(other, document_BT=document)[0]) - before)[0].abs().sum(-1)
+    assert (moved[:4] == 0).all() and (moved[5:] == 0).all()
+    alone = log_p(model, tokens[:, 5:])
+    torch.testing.assert_close(before[:, 5:], alone)
 
 
-def test_a_text_without_rare_tokens_still_gives_every_id_some_probability():
-    model = KneserNey.fit(np.tile([0, 1, 2], 100), 5, 3, modified=True)
-    p_V = model.probabilities([0, 1])
-    assert p_V.min() > 0 and p_V.sum() == pytest.approx(1, abs=1e-6) and p_V.argmax() == 2
+def test_open_boundaries_do_read_across():
+    model = build_model(NGramConfig(order=3), V, seed=0)
+    model.fit(drawn(400))
+    tokens = torch.from_numpy(drawn(12, seed=7))[None]
+    assert not torch.equal(log_p(model, tokens)[:, 5:], log_p(model, tokens[:, 5:]))
 
 
-def test_bad_requests_are_named():
-    with pytest.raises(RecipeError, match="order = 0"):
-        NGramCounts([1, 2], 5, 0)
-    with pytest.raises(DataError, match="2 training tokens"):
-        NGramCounts([1, 2], 5, 3)
-    with pytest.raises(DataError, match="vocabulary of 5"):
-        NGramCounts([1, 7], 5, 1)
-    with pytest.raises(DataError, match="vocabulary of 5"):
-        KneserNey.fit([1, 2, 3], 5, 2).nats([9])
-    with pytest.raises(RecipeError, match="order 4"):
-        KneserNey.fit([1, 2, 3], 5, 2).nats([1], order=4)
+def test_counts_are_saved_and_loaded(model):
+    again = build_model(model.config, V, seed=1)
+    again.load_state_dict({name: tensor.clone() for name, tensor in model.state_dict().items()})
+    held = drawn(40, seed=8)[None]
+    assert torch.equal(log_p(again, held), log_p(model, held)) and again.n_entries == model.n_entries
 
 
-@pytest.mark.skipif(not SHAKESPEARE.exists(), reason="the shared data is not here")
-def test_tiny_shakespeare_characters_reproduce_the_published_figures():
-    text = SHAKESPEARE.read_text()
-    _, ids = np.unique(np.frombuffer(text.encode("ascii"), np.uint8), return_inverse=True)
-    train, held_out = ids[:1_003_854], ids[1_003_854:]
-    nats = KneserNey.fit(train, 65, 8).nats_of_orders(held_out, range(3, 9))
-    published = {3: 2.045, 4: 1.729, 5: 1.579, 6: 1.558, 7: 1.565, 8: 1.574}
-    assert {order: round(float(values.mean()), 3) for order, values in nats.items()} == published
+def test_before_counting_it_says_what_to_do():
+    with pytest.raises(RecipeError, match="counted nothing"):
+        build_model(NGramConfig(), V, seed=0).head(torch.zeros(1, 4, dtype=torch.int64))
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not WIKITEXT.exists(), reason="the shared data is not here")
-def test_wikitext_2_words_reproduce_the_published_perplexities():
-    words = {
-        name: [
-            word
-            for line in (WIKITEXT / f"{name}.txt").read_text(encoding="utf-8").split("\n")[:-1]
-            for word in [*line.split(), "<eos>"]
-        ]
-        for name in ("train", "valid")
-    }
-    vocabulary = {word: i for i, word in enumerate(dict.fromkeys(words["train"]))}
-    train, held_out = (np.array([vocabulary[word] for word in words[name]]) for name in ("train", "valid"))
-    nats = KneserNey.fit(train, len(vocabulary), 5).nats_of_orders(held_out, (1, 2, 3, 5))
-    perplexity = {order: float(np.exp(values.mean())) for order, values in nats.items()}
-    assert perplexity == pytest.approx({1: 965.1, 2: 288.8, 3: 247.0, 5: 238.9}, abs=0.1)
+def test_too_much_text_is_refused_before_it_is_counted(monkeypatch):
+    monkeypatch.setattr(ngram.psutil, "virtual_memory", lambda: type("Memory", (), {"available": 1000}))
+    with pytest.raises(ResourceError, match="--model.train_tokens=5"):
+        build_model(NGramConfig(), V, seed=0).fit(drawn(400))
+
+
+def test_prices_without_rows_of_logits_are_the_same(model):
+    tokens = torch.from_numpy(drawn(80, seed=9)[None])
+    hidden, targets = model(tokens[:, :-1])[0][0], tokens[0, 1:]
+    nats_N, right_N = model.price(hidden, targets)
+    logits_NV = model.head(hidden)
+    torch.testing.assert_close(nats_N.float(), -logits_NV.gather(1, targets[:, None])[:, 0])
+    best = logits_NV.exp().max(-1).values
+    assert torch.allclose(logits_NV.exp()[right_N].gather(1, targets[right_N, None])[:, 0], best[right_N])
+    wrong = logits_NV.exp()[~right_N].gather(1, targets[~right_N, None])[:, 0]
+    assert (wrong <= best[~right_N] + 1e-7).all() and 0 < right_N.sum() < len(right_N)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer as LibraryTokenizer
 
 from idiolect.errors import DataError, RecipeError
 from idiolect.tokenizer.build import build
@@ -170,3 +171,27 @@ def test_sampling_depends_on_content_not_on_order():
 def test_decoding_a_foreign_id_names_it():
     with pytest.raises(DataError, match="token id 999999"):
         made(LOSSLESS[0]).decode([999_999])
+
+
+def test_words_between_spaces_are_tokens_and_so_are_line_ends():
+    text = " = Title = \n \n He said , \" I 'm <unk> @-@ here . \" \n end"
+    config = TokenizerConfig(kind="word", words="spaces", min_frequency=1, chat_tokens=False)
+    built = build(config, [text])
+    ids = built.encode(text)
+    # As WikiText counts: what str.split gives, and one <eos> a line.
+    assert len(ids) == len(text.split()) + text.count("\n")
+    assert built.decode(ids) == text
+    assert built.encode(" He he\n").tolist()[1] == built.unknown_id
+
+
+def test_the_cut_at_spaces_agrees_with_the_library():
+    text = "  two  spaces \n\n a\tb \u00e9\u00a0x \n"
+    built = build(TokenizerConfig(kind="word", words="spaces", min_frequency=1), [text])
+    library = LibraryTokenizer.from_str(built.parts()[0])
+    assert built.encode(text).tolist() == library.encode(text, add_special_tokens=False).ids
+    assert built.decode(built.encode(text)) == text
+
+
+def test_the_cut_at_spaces_is_for_words_only():
+    with pytest.raises(RecipeError, match="words"):
+        TokenizerConfig(kind="bpe", words="spaces")
