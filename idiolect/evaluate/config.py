@@ -45,4 +45,17 @@ class EvaluateConfig(Config):
     validation_tokens: int = field(
         65_536, "the same for each validation during training (always the same windows); 0 = all", ge=0
     )
+    pseudo_tokens: int = field(
+        4096, "of a model that reads both sides: tokens scored of each split, each in a pass of its own; 0 = all", ge=0,
+        le=2**48,
+    )  # fmt: skip
+    masks_per_pass: int = field(
+        1, "of such a model: tokens hidden at once; 1 = exact (arXiv 1910.14659), more = as many times faster", ge=1,
+        le=2**20,
+    )  # fmt: skip
     floors: FloorsConfig = field(FloorsConfig(), "the figures to beat")
+
+    def limit_of(self, reads: str) -> int:
+        """Tokens scored of each split at most, by what the model reads; 0 = all."""
+        limits = (self.limit_tokens, self.pseudo_tokens if reads == "both" else 0)
+        return min((limit for limit in limits if limit), default=0)

@@ -128,6 +128,7 @@ class Bert(nn.Module):
     """A bidirectional Transformer encoder; see `contract.Model` for what it promises."""
 
     reads = "both"
+    unbounded = False
     head_names = ("unembed.weight",)
     logit_softcap = 0.0
 
@@ -135,6 +136,8 @@ class Bert(nn.Module):
         super().__init__()
         check_memory(config, vocabulary_size)
         self.config, self.vocabulary_size, self.context_length = config, vocabulary_size, config.context_length
+        # What hides a token: the objective's own id stands after the tokenizer's (another in a model from elsewhere).
+        self.mask_id = vocabulary_size - 1
         self.embed = Embedding(vocabulary_size, config.d_model)
         self.positions = build_positions(config)
         self.rotary_tables = nn.ModuleDict({str(window): _table(config, window) for window in set(config.windows)})

@@ -11,10 +11,11 @@ import numpy as np
 
 from idiolect import distributed, rundir
 from idiolect.config import flatten
-from idiolect.data.objectives import build_objective
+from idiolect.data.objectives import Objective, build_objective
 from idiolect.data.windows import Windows
 from idiolect.device import peak_flops
 from idiolect.errors import CheckpointError, RecipeError
+from idiolect.evaluate.pseudo import masked_score
 from idiolect.evaluate.score import score
 from idiolect.models import family
 from idiolect.models.build import build_model
@@ -106,7 +107,8 @@ def run_loop(job: Job, ready: Prepared) -> Outcome:
     describe(job, model, split.n_tokens, samples * source.objective.stride)
     seed_dropout(recipe.seed)
     optimiser = build_optimiser(recipe.optim, model)
-    bits = split.n_tokens / split.n_bytes / np.log(2)
+    # Of masked tokens there are no bits per byte: the rest of the text is given.
+    bits = None if recipe.model.reads == "both" else split.n_tokens / split.n_bytes / np.log(2)
     training = Training(
         model=compiled(job, model), optimiser=optimiser, schedule=functools.partial(factor, recipe.optim.schedule),
         source=source, loss_of=loss_of, config=recipe.train, batch_samples=samples, micro_samples=micro,
@@ -124,14 +126,18 @@ def run_loop(job: Job, ready: Prepared) -> Outcome:
 
 def source_of(job: Job, ready: Prepared) -> Windows:
     """The training split as samples of the recipe's objective."""
+    seed = job.recipe.seed + job.recipe.data.seed
+    return Windows(ready.split("train"), objective_of(job, ready, seed), seed, job.recipe.data.shuffle)
+
+
+def objective_of(job: Job, ready: Prepared, seed: int) -> Objective:
+    """What the model learns to predict."""
     recipe, tokenizer = job.recipe, ready.tokenizer
-    seed = recipe.seed + recipe.data.seed
-    objective = build_objective(
+    return build_objective(
         recipe.objective, context_length=recipe.model.context_length, vocabulary_size=tokenizer.vocabulary_size,
         end_id=tokenizer.end_id, boundaries=recipe.data.boundaries, seed=seed, tokenizer=tokenizer,
         reads=recipe.model.reads,
     )  # fmt: skip
-    return Windows(ready.split("train"), objective, seed, recipe.data.shuffle)
 
 
 def seed_dropout(seed: int) -> None:
@@ -167,6 +173,8 @@ def validation_probes(job: Job, ready: Prepared) -> list[Probe]:
         job.progress.warn("no validation text is held out: the best checkpoint will be the last one")
         return []
     held, recipe = ready.split("validation"), job.recipe
+    if recipe.model.reads == "both":
+        return [masked_probe(job, ready, held)]
 
     def validation(model, step: int) -> dict[str, float]:
         # One rank's score is every rank's: they hold the same weights, and must agree on when to stop.
@@ -180,6 +188,25 @@ def validation_probes(job: Job, ready: Prepared) -> list[Probe]:
         return {"validation_nats": nats, "validation_bits_per_byte": bits}
 
     return [Probe("validation", recipe.train.eval_every_steps, validation)]
+
+
+def masked_probe(job: Job, ready: Prepared, held) -> Probe:
+    """The training objective on held-out text, with the same masks at every call and in every run."""
+    recipe = job.recipe
+    objective = objective_of(job, ready, seed=0)
+
+    def validation(model, step: int) -> dict[str, float]:
+        found = masked_score(
+            model, held, objective, batch_tokens=recipe.evaluate.batch_tokens,
+            limit_tokens=recipe.evaluate.validation_tokens, device=job.device,
+        )  # fmt: skip
+        nats, right = found["nats"]["value"], found["token_accuracy"]["value"]
+        job.progress.say(
+            f"step {step:,}: validation {nats:.4f} nats a masked token ({100 * right:.1f} % of them right)"
+        )
+        return {"validation_nats": nats, "validation_accuracy": right}
+
+    return Probe("validation", recipe.train.eval_every_steps, validation)
 
 
 def record_end(job: Job, ready: Prepared, decides: dict, outcome: Outcome) -> None:

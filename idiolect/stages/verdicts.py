@@ -37,9 +37,9 @@ def evaluated(job: Job, ready: Prepared, floors: FloorsOf, which: str = "best") 
         splits[split] = score(
             model, ready.split(split), recipe.model.context_length,
             bytes_per_token=ready.tokenizer.bytes_per_token, stride=recipe.evaluate.stride,
-            batch_tokens=recipe.evaluate.batch_tokens, limit_tokens=recipe.evaluate.limit_tokens,
+            batch_tokens=recipe.evaluate.batch_tokens, limit_tokens=recipe.evaluate.limit_of(recipe.model.reads),
             boundaries=recipe.data.boundaries, device=job.device.for_scores(), progress=job.progress,
-            against=floors.best_nats(split) if held_out else None,
+            against=floors.best_nats(split) if held_out else None, masks_per_pass=recipe.evaluate.masks_per_pass,
         )  # fmt: skip
         if held_out:
             splits[split]["floors"] = floors.figures(split)
