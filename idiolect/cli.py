@@ -160,7 +160,9 @@ def _parser(name: str) -> argparse.ArgumentParser:
     else:
         parser.set_defaults(target=None)
     for option in verb.options:
-        if option.repeat:
+        if option.switch:
+            parser.add_argument(option.flag, action="store_true", help=option.help)
+        elif option.repeat:
             parser.add_argument(option.flag, action="append", default=[], metavar=option.metavar, help=option.help)
         else:
             parser.add_argument(option.flag, default=option.default, metavar=option.metavar, help=option.help)

@@ -14,6 +14,7 @@ class Option:
     metavar: str | None = None
     repeat: bool = False
     default: str | None = None
+    switch: bool = False
 
     @property
     def name(self) -> str:
@@ -158,15 +159,29 @@ VERBS: dict[str, Verb] = {
         (Option("--out", "a file to write besides the run's own report.html", "FILE"),),
     ),
     "show": Verb(
-        "every setting with its origin; the corpus; the tokenizer",
-        "Prints where each value comes from: a default, a line of a recipe, or a flag.",
+        "every setting with its origin; the corpus; the tokenizer; the embedding",
+        "Prints where each value comes from: a default, a line of a recipe, or a flag. Of a trained run, --embeddings "
+        "shows what its token vectors have become: the nearest words, analogies, and how far training has turned them "
+        "from where they began, be that random, trained on your text or read from a file (see [embeddings] in a "
+        "recipe). The report has them as a map.",
         (
             ("idiolect show mine.toml", "all settings"),
             ("idiolect show mine.toml --what tokenizer", "bytes per token, longest and unseen tokens"),
             ("idiolect show runs/mine --what corpus", "documents, drops and their samples"),
             ("idiolect show --what schema > idiolect.schema.json", "a JSON Schema for your editor"),
+            ("idiolect show runs/mine --embeddings --words king,paris", "their nearest neighbours"),
+            ("idiolect show runs/mine --embeddings --analogy man:king::woman", "queen?"),
+            ("idiolect show runs/mine --embeddings --analogies questions-words.txt --similarities wordsim353.tsv", ""),
         ),
-        (Option("--what", "settings, corpus, tokenizer, or schema", "WHAT", default="settings"),),
+        (
+            Option("--what", "settings, corpus, tokenizer, embeddings, or schema", "WHAT", default="settings"),
+            Option("--embeddings", "the same as --what embeddings", switch=True),
+            Option("--words", "embeddings: words whose neighbours to show", "A,B,C"),
+            Option("--analogy", "embeddings: a is to b as c is to what? may be given several times", "A:B::C", True),
+            Option("--analogies", "embeddings: a file of analogies to be scored on (questions-words.txt)", "FILE"),
+            Option("--similarities", "embeddings: a file of judged pairs (WordSim-353, SimLex-999)", "FILE"),
+            CHECKPOINT,
+        ),
     ),
     "verify": Verb(
         "check every byte of a run: corpus, tokenizer, shards, checkpoints",

@@ -9,13 +9,19 @@ from idiolect.errors import RecipeError
 from idiolect.models import family
 
 
+def find_embedding(model: nn.Module) -> str | None:
+    """The name of the token embedding's parameter; None for a family that looks no tokens up."""
+    name = getattr(model, "embedding_name", "embed.weight")
+    return name if name in dict(model.named_parameters()) else None
+
+
 def embedding_name(model: nn.Module) -> str:
     """The parameter (V, D) of the token embedding: `embed.weight`, or what the family calls it in `embedding_name`.
 
     Raises RecipeError when the family looks no tokens up.
     """
-    name = getattr(model, "embedding_name", "embed.weight")
-    if name not in dict(model.named_parameters()):
+    name = find_embedding(model)
+    if name is None:
         raise RecipeError(
             f"{type(model).__name__} has no embedding of its tokens",
             why="it counts tokens, and holds no vector for them",

@@ -97,6 +97,8 @@ def show_end(job: Job, ready: Prepared, scores: dict, samples: list[dict], repor
 def shown(request: Request) -> dict:
     """`show`: settings, corpus, tokenizer or schema."""
     what, progress = request.options["what"], Progress(quiet=request.quiet, json=request.json)
+    if request.options["embeddings"] or what == "embeddings":
+        return show_embeddings(request, progress)
     if what == "schema":
         schema = Recipe.model_json_schema()
         if not request.json:
@@ -105,8 +107,10 @@ def shown(request: Request) -> dict:
     if what == "settings":
         return show_settings(request, progress)
     if what not in ("corpus", "tokenizer"):
-        raise RecipeError(f"--what={what} is nothing to show", why="it can be settings, corpus, tokenizer or schema",
-                          fix="--what=settings")  # fmt: skip
+        raise RecipeError(
+            f"--what={what} is nothing to show", why="it can be settings, corpus, tokenizer, embeddings or schema",
+            fix="--what=settings",
+        )  # fmt: skip
     job = open_job(request.target, request.flags, name=request.name, runs=request.runs, progress=progress)
     ready = prepared(job)
     if what == "tokenizer":
@@ -116,6 +120,17 @@ def shown(request: Request) -> dict:
         for sample in drop["samples"][:3]:
             progress.show(f"  {reason} · {sample['source']}: {' '.join(sample['text'].split())[:160]}")
     return ready.audit
+
+
+def show_embeddings(request: Request, progress: Progress) -> dict:
+    """A trained run's token embedding."""
+    from idiolect.stages.looking import shown_embeddings
+    from idiolect.stages.prepared import learned_from
+
+    job = open_job(
+        request.target, request.flags, name=request.name, runs=request.runs, progress=progress, trained=True
+    )  # fmt: skip
+    return shown_embeddings(job, learned_from(job), request.options)
 
 
 def show_settings(request: Request, progress: Progress) -> dict:
