@@ -20,7 +20,16 @@ from typing import Annotated
 from pydantic import Field
 
 from idiolect.errors import RecipeError
-from idiolect.models.config import BertConfig, GPTConfig, Mamba2Config, NGramConfig
+from idiolect.models.config import (
+    BertConfig,
+    GPTConfig,
+    GRUConfig,
+    LSTMConfig,
+    Mamba2Config,
+    NGramConfig,
+    RNNConfig,
+    T5Config,
+)
 
 __all__ = ["FAMILIES", "Family", "ModelConfig", "family", "register"]
 
@@ -41,8 +50,12 @@ class Family:
 FAMILIES: dict[str, Family] = {
     "bert": Family(BertConfig, "idiolect.models.bert:Bert"),
     "gpt": Family(GPTConfig, "idiolect.models.gpt:GPT"),
+    "gru": Family(GRUConfig, "idiolect.models.recurrent:Recurrent"),
+    "lstm": Family(LSTMConfig, "idiolect.models.recurrent:Recurrent"),
     "mamba2": Family(Mamba2Config, "idiolect.models.linear_recurrent:Mamba2"),
     "ngram": Family(NGramConfig, "idiolect.models.ngram:NGram"),
+    "rnn": Family(RNNConfig, "idiolect.models.recurrent:Recurrent"),
+    "t5": Family(T5Config, "idiolect.models.t5:T5"),
 }
 
 # What `model` in a recipe may be; kinds registered from outside are built from Python, with their own config.

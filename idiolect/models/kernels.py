@@ -35,7 +35,7 @@ def attend(q_BHTK: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, reach: Reach, scale: 
         q_BHTK,
         k_BGSK,
         v_BGSK,
-        attn_mask=reach.attention_mask,
+        attn_mask=_as_added(reach.attention_mask, q_BHTK.dtype),
         dropout_p=dropout,
         is_causal=reach.is_causal,
         scale=scale,
@@ -50,13 +50,20 @@ def _attend_by_products(q_BHTK: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, reach: R
     return _AttendByProducts.apply(q_BHTK, k_BGSK, v_BGSK, _forbidden(q_BHTK, k_BGSK, reach), scale)
 
 
+def _as_added(attention_mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    """A mask as PyTorch's kernel takes it: booleans as they are, numbers in the type of the queries."""
+    return attention_mask if attention_mask is None or attention_mask.dtype is torch.bool else attention_mask.to(dtype)
+
+
 def _forbidden(q_BHTK: Tensor, k_BHSK: Tensor, reach: Reach) -> Tensor | None:
-    """0 where a query may attend, -inf where not, (B or 1, 1, T, S); None when it may everywhere."""
+    """What is added to the scores, -inf where a query may not attend, (B or 1, H or 1, T, S); None: nothing."""
     allowed = reach.attention_mask
     if allowed is None:
         if not reach.is_causal:
             return None
         return _above_diagonal(q_BHTK.shape[2], k_BHSK.shape[2], q_BHTK.dtype)
+    if allowed.dtype is not torch.bool:
+        return allowed
     return q_BHTK.new_zeros(allowed.shape).masked_fill_(~allowed, -torch.inf)
 
 
@@ -81,6 +88,7 @@ class _AttendByProducts(torch.autograd.Function):
         share_NTS = scores_NTS.softmax(dim=-1)
         ctx.save_for_backward(q_NTK, k_NSK, v_NSK, share_NTS)
         ctx.heads, ctx.scale = (n_rows, n_heads), scale
+        ctx.added = None if forbidden is None else (forbidden.shape, forbidden.dtype)
         return torch.bmm(share_NTS, v_NSK).unflatten(0, ctx.heads)
 
     @staticmethod
@@ -89,10 +97,15 @@ class _AttendByProducts(torch.autograd.Function):
         gradient_NTK = gradient_BHTK.flatten(0, 1)
         v_gradient = torch.bmm(share_NTS.mT, gradient_NTK)
         share_gradient = torch.bmm(gradient_NTK, v_NSK.mT)
-        scores_gradient = torch._softmax_backward_data(share_gradient, share_NTS, -1, share_NTS.dtype).mul_(ctx.scale)
+        scores_gradient = torch._softmax_backward_data(share_gradient, share_NTS, -1, share_NTS.dtype)
+        added_gradient = None
+        if ctx.needs_input_grad[3]:
+            shape, dtype = ctx.added
+            added_gradient = scores_gradient.unflatten(0, ctx.heads).to(dtype).sum_to_size(shape)
+        scores_gradient.mul_(ctx.scale)
         q_gradient = torch.bmm(scores_gradient, k_NSK)
         k_gradient = torch.bmm(scores_gradient.mT, q_NTK)
-        return *(part.unflatten(0, ctx.heads) for part in (q_gradient, k_gradient, v_gradient)), None, None
+        return *(part.unflatten(0, ctx.heads) for part in (q_gradient, k_gradient, v_gradient)), added_gradient, None
 
 
 def linear(x: Tensor, weight_FD: Tensor, bias_F: Tensor | None) -> Tensor:

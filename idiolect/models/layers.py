@@ -81,8 +81,10 @@ _ACTIVATIONS = {
     "relu2": SquaredReLU,
     "gelu": nn.GELU,
     "gelu_tanh": lambda: nn.GELU(approximate="tanh"),
+    "relu": nn.ReLU,
     "swiglu": nn.SiLU,
     "geglu": nn.GELU,
+    "geglu_tanh": lambda: nn.GELU(approximate="tanh"),
 }
 
 
@@ -93,7 +95,7 @@ def build_activation(mlp: str) -> nn.Module:
 
 def build_mlp(config: GPTConfig) -> nn.Module:
     """The MLP the config asks for."""
-    kind = GatedMLP if config.mlp in ("swiglu", "geglu") else MLP
+    kind = GatedMLP if config.mlp in ("swiglu", "geglu", "geglu_tanh") else MLP
     return kind(config, build_activation(config.mlp))
 
 

@@ -12,7 +12,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Reach:
-    """Arguments for the attention kernel: a boolean mask, True = may attend, or the causal rule, or neither."""
+    """Arguments for the attention kernel: a mask, or the causal rule, or neither.
+
+    A boolean mask is True where a query may attend; one of numbers is added to the scores, -inf where it may not.
+    """
 
     attention_mask: Tensor | None
     is_causal: bool

@@ -12,15 +12,23 @@ from idiolect.models.config.bert import BertConfig, bert_like, modernbert_like
 from idiolect.models.config.gpt import GPTConfig, gpt2_like, llama_like, table_rows
 from idiolect.models.config.linear_recurrent import Mamba2Config
 from idiolect.models.config.ngram import NGramConfig
+from idiolect.models.config.recurrent import GRUConfig, LSTMConfig, RNNConfig
+from idiolect.models.config.t5 import T5Config, t5_like, t5_v1_1_like
 
 __all__ = [
     "BertConfig",
     "GPTConfig",
+    "GRUConfig",
+    "LSTMConfig",
     "Mamba2Config",
     "NGramConfig",
+    "T5Config",
+    "RNNConfig",
     "bert_like",
     "gpt2_like",
     "llama_like",
     "modernbert_like",
+    "t5_like",
+    "t5_v1_1_like",
     "table_rows",
 ]
