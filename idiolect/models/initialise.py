@@ -30,6 +30,9 @@ def gpt_table(config: GPTConfig) -> list[Row]:
         ("unembed.weight", "zeros" if config.zero_init_head else "normal", std),
         ("*.attention.out.weight", *projection),
         ("*.mlp.down.weight", *projection),
+        ("*.mlp.shared.down.weight", *projection),
+        # Small, as Switch has it (arXiv 2101.03961, 2.4), and as Mixtral: at the start all experts are nearly equal.
+        ("*.mlp.router.weight", "normal", std),
         ("*.attention.qkv.weight", *matrix),
         ("*.mlp.*up.weight", *matrix),
         ("*.values.mix", "constant", 0.5),
@@ -83,6 +86,23 @@ def _fan_in(parameter: Tensor, std: float, generator: torch.Generator) -> None:
     _uniform(parameter, std * math.sqrt(3 / parameter.shape[1]), generator)
 
 
+def _orthogonal(parameter: Tensor, gain: float, generator: torch.Generator) -> None:
+    # Square blocks one above the other, each drawn for itself: uniform over rotations once R's diagonal is positive.
+    size = parameter.shape[1]
+    for block in parameter.split(size):
+        q, r = torch.linalg.qr(torch.randn(size, size, generator=generator))
+        block.copy_(q.mul_(r.diagonal().sign()).mul_(gain))
+
+
+def _identity(parameter: Tensor, gain: float, generator: torch.Generator) -> None:
+    parameter.copy_(gain * torch.eye(parameter.shape[1]).repeat(parameter.shape[0] // parameter.shape[1], 1))
+
+
+def _second_quarter(parameter: Tensor, number: float, generator: torch.Generator) -> None:
+    # The forget gate's, of the four gates of an LSTM.
+    parameter.zero_().chunk(4)[1].fill_(number)
+
+
 _FILL = {
     "zeros": lambda parameter, number, generator: parameter.zero_(),
     "ones": lambda parameter, number, generator: parameter.fill_(1.0),
@@ -90,4 +110,7 @@ _FILL = {
     "normal": _normal,
     "uniform": _uniform,
     "fan_in": _fan_in,
+    "orthogonal": _orthogonal,
+    "identity": _identity,
+    "second_quarter": _second_quarter,
 }
