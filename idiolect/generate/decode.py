@@ -6,74 +6,23 @@ Start at `generate`. Rows of different lengths are decoded together; a row's tex
 prompt, the config and the sample's number, never of its neighbours (tests/generate/test_decode.py).
 
 A text longer than the model's context is read through a window: when it is full, its last half is read anew as if the
-text began there (`window_start`). Half, because re-reading costs as much as a prompt: it then happens once in
+text began there (`row.window_start`). Half, because re-reading costs as much as a prompt: it then happens once in
 context_length / 2 tokens, and the model always sees at least that much.
 """
 
-import hashlib
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from idiolect.errors import NumericsError
 from idiolect.generate import sampling
 from idiolect.generate.config import GenerateConfig
-from idiolect.generate.stream import TextStream, characters_of
+from idiolect.generate.row import Generated, OnText, Row
 from idiolect.models.contract import place_of
-
-Finish = Literal["end", "stop", "length", "cancelled"]
-
-# Called with the number of the text and the next piece to show; returning False ends that text.
-OnText = Callable[[int, str], bool | None]
-
-N_CHANCES = 64
-
-
-@dataclass(frozen=True)
-class Generated:
-    """One continuation. `token_ids` holds every token drawn; those of a stop string or the end are not in `text`.
-
-    `nats` is the model's own surprise at each of them, before any filter or temperature. `seconds` runs while its batch
-    does, so the tokens per second of a batch's texts add up to less than the batch's.
-    """
-
-    prompt: int
-    sample: int
-    text: str
-    token_ids: list[int]
-    nats: list[float]
-    finish: Finish
-    n_prompt_tokens: int
-    seconds: float
-
-    @property
-    def mean_nats(self) -> float:
-        """Nats per token; 0 when none was drawn."""
-        return sum(self.nats) / len(self.nats) if self.nats else 0.0
-
-    @property
-    def tokens_per_second(self) -> float:
-        """Tokens drawn, over the seconds this text took."""
-        return len(self.token_ids) / self.seconds if self.seconds else 0.0
-
-
-def window_start(n_tokens: int, context_length: int) -> int:
-    """Where the window begins from which the token after `n_tokens` is predicted.
-
-    0 while the text fits; each time it is full, the window moves so that its last half stays:
-
-        context_length 4:   n_tokens 1..4 -> 0   5, 6 -> 2   7, 8 -> 4   ...
-    """
-    if n_tokens <= context_length:
-        return 0
-    moved = context_length - context_length // 2
-    return -(-(n_tokens - context_length) // moved) * moved
 
 
 def generate(
@@ -86,7 +35,7 @@ def generate(
     """
     prompt_ids = [tokenizer.encode(prompt).tolist() or [tokenizer.end_id] for prompt in prompts]
     numbered = enumerate(ids for ids in prompt_ids for _ in range(config.samples))
-    rows = [_Row(number, ids, number % config.samples, config, tokenizer) for number, ids in numbered]
+    rows = [Row(number, ids, number % config.samples, config, tokenizer) for number, ids in numbered]
     was_training = model.training
     model.eval()
     try:
@@ -98,66 +47,17 @@ def generate(
     return [row.result(config.samples) for row in rows]
 
 
-def _next_batch(waiting: list["_Row"], model: nn.Module, config: GenerateConfig) -> list["_Row"]:
+def _next_batch(waiting: list[Row], model: nn.Module, config: GenerateConfig) -> list[Row]:
     """The shortest rows, as many as may be decoded together; less than half of what is read may be padding."""
     by_length = sorted((row.n_window(model.context_length), row.number, row) for row in waiting)
     longest = max(64, 2 * by_length[0][0])
     return [row for n_window, _, row in by_length[: config.batch_rows] if n_window <= longest]
 
 
-@dataclass
-class _Row:
-    """One text in the making."""
-
-    number: int
-    ids: list[int]
-    sample: int
-    config: GenerateConfig
-    tokenizer: Any
-    nats: list[float] = field(default_factory=list)
-    finish: Finish | None = None
-    seconds: float = 0.0
-
-    def __post_init__(self):
-        self.ids = list(self.ids)
-        self.n_prompt = len(self.ids)
-        self.stream = TextStream(characters_of(self.tokenizer, self.ids), self.config.stop)
-        self._chances: list[float] = []
-        # The prompt is part of the seed, so that different prompts don't share their luck.
-        material = f"{self.config.seed}:{self.sample}:".encode() + np.asarray(self.ids, np.int64).tobytes()
-        seed = int.from_bytes(hashlib.sha256(material).digest()[:8], "little")
-        self._generator = torch.Generator().manual_seed(seed)
-
-    @property
-    def n_drawn(self) -> int:
-        return len(self.ids) - self.n_prompt
-
-    def n_window(self, context_length: int) -> int:
-        """How many tokens the model reads to predict the next one."""
-        return len(self.ids) - window_start(len(self.ids), context_length)
-
-    def window(self, context_length: int) -> list[int]:
-        """The tokens it reads."""
-        return self.ids[-self.n_window(context_length) :]
-
-    def chance(self) -> float:
-        """The row's next random number in [0, 1), drawn in blocks: a call to the generator costs as much as a layer."""
-        if not self._chances:
-            self._chances = torch.rand(N_CHANCES, generator=self._generator, dtype=torch.float64).tolist()[::-1]
-        return self._chances.pop()
-
-    def result(self, samples: int) -> Generated:
-        return Generated(
-            prompt=self.number // samples, sample=self.sample, text=self.stream.text,
-            token_ids=self.ids[self.n_prompt :], nats=self.nats, finish=self.finish,
-            n_prompt_tokens=self.n_prompt, seconds=self.seconds,
-        )  # fmt: skip
-
-
 class _Decoding:
     """Rows decoded together, each until it has ended or its window is full."""
 
-    def __init__(self, model: nn.Module, tokenizer: Any, config: GenerateConfig, rows: list[_Row], on_text):
+    def __init__(self, model: nn.Module, tokenizer: Any, config: GenerateConfig, rows: list[Row], on_text):
         self.model, self.config, self.rows, self.on_text = model, config, rows, on_text
         self.end_id = tokenizer.end_id
         self.forbidden_V = forbidden(tokenizer, config, model)
@@ -173,7 +73,7 @@ class _Decoding:
             ids_B, nats = self._choose(logits_BV)
             for row, token_id, token_nats in zip(self.rows, ids_B.tolist(), nats, strict=True):
                 rooms[row.number] -= 1
-                self._extend(row, token_id, token_nats)
+                row.take(token_id, token_nats, self.end_id, self.on_text)
             going_on = [i for i, row in enumerate(self.rows) if row.finish is None and rooms[row.number] >= 0]
             if len(going_on) < len(self.rows):
                 seconds = time.perf_counter() - started
@@ -233,23 +133,6 @@ class _Decoding:
                 fix="an earlier checkpoint, or --device.dtype=float32",
             )
         return ids_B, nats
-
-    def _extend(self, row: _Row, token_id: int, nats: float) -> None:
-        row.ids.append(token_id)
-        row.nats.append(nats)
-        piece = ""
-        if token_id == self.end_id:
-            row.finish = "end"
-        else:
-            piece = row.stream.push(token_id)
-            if row.stream.reached_stop:
-                row.finish = "stop"
-            elif row.n_drawn == self.config.max_tokens:
-                row.finish = "length"
-        if row.finish:
-            piece += row.stream.finish()
-        if piece and self.on_text is not None and self.on_text(row.number, piece) is False:
-            row.finish = row.finish or "cancelled"
 
     def _keep(self, going_on: list[int], ids_B: torch.Tensor, seconds: float) -> torch.Tensor:
         """Let go of rows that have ended or whose window is full; the kept rows' ids."""

@@ -7,7 +7,8 @@ import torch
 
 from idiolect.errors import NumericsError
 from idiolect.generate import GenerateConfig
-from idiolect.generate.decode import generate, window_start
+from idiolect.generate.decode import generate
+from idiolect.generate.row import window_start
 
 GREEDY = GenerateConfig(greedy=True, max_tokens=100)
 PROMPTS = ["Once upon a time", "", "x", "The quick brown fox jumps over the lazy dog, and over the next one too.", "ab"]
