@@ -101,8 +101,8 @@ def parse(arguments: Sequence[str]) -> Request | None:
         print(_parser(verb).format_help())
         return None
     known, rest = _parser(verb).parse_known_args(_settings_joined(verb, arguments[1:]))
-    target, flags = _settings(verb, known.target, rest)
     own = {option.name: getattr(known, option.name) for option in VERBS[verb].options}
+    target, flags = _settings(verb, known.target, rest, own.get(VERBS[verb].more))
     out = own.pop("out", None)
     return Request(
         verb, target, flags, own, known.name, Path(known.runs), Path(out) if out else None, known.json, known.quiet
@@ -124,14 +124,21 @@ def _settings_joined(verb: str, arguments: Sequence[str]) -> list[str]:
     return joined
 
 
-def _settings(verb: str, target: str | None, rest: list[str]) -> tuple[str | None, tuple[str, ...]]:
-    """What argparse left: settings as `--a.b=c` or, for a switch, `--a.b`; and the target, if it stood after them."""
+def _settings(
+    verb: str, target: str | None, rest: list[str], more: list[str] | None
+) -> tuple[str | None, tuple[str, ...]]:
+    """What argparse left: settings as `--a.b=c` or, for a switch, `--a.b`; and the target, if it stood after them.
+
+    Further targets are added to `more`, where the verb takes any.
+    """
     flags: list[str] = []
     for token in rest:
         if token.startswith("--"):
             flags.append(token[2:])
         elif target is None and VERBS[verb].target:
             target = token
+        elif more is not None:
+            more.append(token)
         else:
             raise RecipeError(
                 f"{token} is one argument too many", why=f"{verb} takes {VERBS[verb].target or 'no recipe'}",

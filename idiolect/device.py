@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import os
 import sys
 import time
@@ -131,6 +132,26 @@ def peak_resident_bytes() -> int:
 
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def forget_peak_memory(device: Device) -> int:
+    """Let `memory_bytes` begin anew, so that it tells what comes next; returns what is held now.
+
+    What Python and glibc only keep for later is given back first. Where the kernel doesn't let a process forget its
+    peak (elsewhere than on Linux), the peak stays that of the whole process.
+    """
+    gc.collect()
+    if device.torch.type == "cuda":
+        import torch
+
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device.torch)
+        return torch.cuda.memory_allocated(device.torch)
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")  # proc(5): resets the peak resident set to what is resident now
+    return psutil.Process().memory_info().rss
 
 
 def cpu_has_bfloat16(kind: str) -> bool:

@@ -112,6 +112,15 @@ def tune(request: Request) -> dict:
     return tuned(_job(request), request.options["space"])
 
 
+def compare(request: Request) -> dict:
+    """Families, recipes or variations at an equal budget."""
+    from idiolect.stages.allotting import settings_of
+    from idiolect.stages.comparing import compared_all
+
+    request = replace(request, flags=(*request.flags, *settings_of(request.options)))
+    return compared_all(_job(request), request.options["with"], request.options["vary"], request.flags)
+
+
 def plan(request: Request) -> dict:
     """What a recipe, or a budget, will take."""
     from idiolect.stages.planning import planned

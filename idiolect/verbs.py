@@ -31,6 +31,7 @@ class Verb:
     examples: tuple[tuple[str, str], ...]
     options: tuple[Option, ...] = ()
     target: str | None = TARGET
+    more: str = ""  # the option that further targets are added to
 
 
 TEXT = Option("--text", "a file, folder or glob of text; may be given several times", "PATH", repeat=True)
@@ -117,6 +118,31 @@ VERBS: dict[str, Verb] = {
                 "--space", "a setting and its values: key=1,2,3 or key=low..high; repeatable", "KEY=VALUES", repeat=True
             ),
         ),
+    ),
+    "compare": Verb(
+        "families, recipes or variations at an equal budget: which is better, and is it sure?",
+        "Sizes every family to the same number of parameters, gives each the same budget (seconds, tokens or FLOPs a "
+        "run) and the same small search for its learning rate, then trains several seeds of each. Prints and plots "
+        "bits per byte against compute with intervals, and verdicts in words. A killed comparison goes on; what "
+        "stands is not run again, so a family or a seed can be added later.",
+        (
+            ("idiolect compare mine.toml --families gpt,lstm,gru,ngram --budget 60s", "a minute of training a run"),
+            ("idiolect compare mine.toml --families all --budget 1e13flops --parameters 1e6", "equal operations"),
+            ("idiolect compare small.toml deep.toml --budget 5e6tokens --seeds 5", "recipes against each other"),
+            ("idiolect compare mine.toml --vary model.n_layers=2,4 --vary model.norm=rms,layer", "a grid of four"),
+        ),
+        (
+            Option("--families", 'architectures, such as gpt,lstm, or "all"', "KIND,KIND", repeat=True),
+            Option("--with", "a further recipe (the same as naming it after the first)", "RECIPE", repeat=True),
+            Option(
+                "--vary", "a setting of the recipe and what it may be; several make a grid", "KEY=VALUES", repeat=True
+            ),
+            Option("--budget", "what each run may spend: 60s, 2m, 5e6tokens or 1e13flops", "BUDGET"),
+            Option("--parameters", "size every model to about so many (default: as the recipe's own)", "N"),
+            Option("--seeds", "runs of each that are scored (default: 3)", "N"),
+        ),
+        target=f"{TARGET}; further recipes may follow",
+        more="with",
     ),
     "plan": Verb(
         "what it will take, before it is spent: parameters, FLOPs, memory, time, money",

@@ -17,6 +17,7 @@ from idiolect import rundir
 from idiolect.errors import DataError, MissingExtra
 from idiolect.report.markup import Markup, data_block, join, tag
 from idiolect.report.sections import (
+    comparison,
     corpus,
     cost,
     curves,
@@ -35,6 +36,7 @@ SECTIONS = (
     ("model", "Model", model),
     ("training", "Training", curves),
     ("scores", "Scores", scores),
+    ("comparison", "Comparison", comparison),
     ("finetuning", "Fine-tuning", finetune),
     ("samples", "Samples", samples),
     ("cost", "Cost", cost),
@@ -52,6 +54,7 @@ PARTS = frozenset(
         "evaluation",
         "samples",
         "finetune",
+        "comparison",
         "lineage",
         "cost",
         "plan",

@@ -3,7 +3,6 @@
 import json
 import math
 import re
-from dataclasses import replace
 from pathlib import Path
 
 from idiolect.config import flatten, to_toml, walk_fields
@@ -12,10 +11,10 @@ from idiolect.config_load import load
 from idiolect.errors import DataError, RecipeError
 from idiolect.progress import read_metrics
 from idiolect.recipe import Recipe, load_recipe
-from idiolect.rundir import RunDir, fingerprint, write_atomic
-from idiolect.stages.job import Job, recorded
-from idiolect.stages.prepared import prepared
-from idiolect.stages.training import DECIDING, trained
+from idiolect.rundir import fingerprint, write_atomic
+from idiolect.stages.job import Job
+from idiolect.stages.training import DECIDING
+from idiolect.stages.trials import run_trial
 from idiolect.tune.config import TuneConfig
 from idiolect.tune.search import search
 
@@ -67,9 +66,7 @@ def score_of(job: Job, folder, config: TuneConfig, overrides: dict) -> float:
     """Train one trial, or finish it, and return the metric at its best."""
     flags = [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in overrides.items()]
     loaded = load(Recipe, folder / "recipe.toml", flags)
-    one = replace(job, loaded=loaded, run=RunDir(folder / "trials" / fingerprint(overrides)))
-    with recorded(one):
-        trained(one, prepared(one))
+    one = run_trial(job, loaded, folder / "trials" / fingerprint(overrides))
     found = [line[config.metric] for line in read_metrics(one.run.metrics) if config.metric in line]
     if not found:
         raise DataError(

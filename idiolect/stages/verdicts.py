@@ -114,6 +114,7 @@ def report_data(job: Job, ready: Prepared, floors: FloorsOf | None) -> dict:
         "evaluation": splits,
         "samples": (_read(run.path / SAMPLES_JSON) or {}).get("samples", []),
         "finetune": _read(run.path / "finetune.json"),
+        "comparison": _read(run.path.with_name(f"{run.name}-compare") / "compare.json"),
         "lineage": _read(run.lineage) or {},
         "cost": cost(seconds, job.recipe.plan, metrics),
     }
