@@ -14,11 +14,9 @@ from torch import Tensor, nn
 from idiolect.errors import RecipeError, ResourceError
 from idiolect.models.config import NGramConfig
 from idiolect.models.kneser_ney import KneserNey
-from idiolect.models.ngram_counts import Level, NGramCounts
+from idiolect.models.ngram_counts import BYTES_PER_TOKEN_AND_ORDER, Level, NGramCounts
 from idiolect.progress import show_bytes
 
-# Measured at the peak of counting: 28 bytes a training token for each order (140 at order 5).
-BYTES_PER_TOKEN_AND_ORDER = 28
 NOWHERE = -1
 
 

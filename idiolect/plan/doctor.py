@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from idiolect.config import Config
 from idiolect.models.config import GPTConfig
 from idiolect.optim.config import OptimConfig, advice
 from idiolect.plan import memory
@@ -36,7 +37,7 @@ class Finding:
 
 
 def examine(
-    model: GPTConfig,
+    model: Config,
     train: TrainConfig,
     optim: OptimConfig,
     vocabulary_size: int,
@@ -45,20 +46,22 @@ def examine(
     free_disk_bytes: float,
     device: str = "cpu",
     dtype: str = "float32",
+    objective: Config | None = None,
 ) -> list[Finding]:
     """Every finding, the gravest first; an empty list means nothing to say."""
     found = [
-        *shape(model, train),
+        *windows(model, train),
+        *(proportions(model) if isinstance(model, GPTConfig) else []),
         *rates(optim),
         *data(model, train, vocabulary_size, unique_tokens),
-        *resources(model, train, optim, vocabulary_size, free_memory_bytes, free_disk_bytes, device, dtype),
+        *resources(model, train, optim, vocabulary_size, free_memory_bytes, free_disk_bytes, device, dtype, objective),
     ]
     order = {"stop": 0, "warn": 1, "note": 2}
     return sorted(found, key=lambda finding: order[finding.severity])
 
 
-def shape(model: GPTConfig, train: TrainConfig) -> list[Finding]:
-    """The model's proportions, and whether batches are whole windows."""
+def windows(model: Config, train: TrainConfig) -> list[Finding]:
+    """Whether batches are whole windows."""
     found = []
     if train.batch_tokens < model.context_length:
         found.append(
@@ -79,6 +82,12 @@ def shape(model: GPTConfig, train: TrainConfig) -> list[Finding]:
                 f"--train.batch_tokens={whole}",
             )
         )
+    return found
+
+
+def proportions(model: GPTConfig) -> list[Finding]:
+    """A GPT's depth against its width, and the width of its heads."""
+    found = []
     aspect = model.d_model / model.n_layers
     if aspect < 16 or aspect > 256:
         found.append(
@@ -123,7 +132,7 @@ def rates(optim: OptimConfig) -> list[Finding]:
     return found + [Finding("note", "optim", said) for said in advice(optim)]
 
 
-def data(model: GPTConfig, train: TrainConfig, vocabulary_size: int, unique_tokens: float) -> list[Finding]:
+def data(model: Config, train: TrainConfig, vocabulary_size: int, unique_tokens: float) -> list[Finding]:
     """Epochs, vocabulary and dropout against the amount of text."""
     found = []
     if unique_tokens < model.context_length:
@@ -155,7 +164,7 @@ def data(model: GPTConfig, train: TrainConfig, vocabulary_size: int, unique_toke
                 "good as fresh text (arXiv 2305.16264)",
             )
         )
-    if epochs > 8 and not model.dropout:
+    if epochs > 8 and not _drops(model):
         found.append(
             Finding(
                 "note", "model.dropout", f"{epochs:.0f} epochs without dropout invite memorising", "--model.dropout=0.1"
@@ -175,8 +184,14 @@ def data(model: GPTConfig, train: TrainConfig, vocabulary_size: int, unique_toke
     return found
 
 
+def _drops(model: Config) -> bool:
+    """Whether any kind of dropout is on, or the family has none (an n-gram model)."""
+    shares = [getattr(model, name) for name in type(model).model_fields if "dropout" in name]
+    return any(shares) or not shares
+
+
 def resources(
-    model: GPTConfig,
+    model: Config,
     train: TrainConfig,
     optim: OptimConfig,
     vocabulary_size: int,
@@ -184,11 +199,14 @@ def resources(
     free_disk: float,
     device: str,
     dtype: str,
+    objective: Config | None = None,
 ) -> list[Finding]:
     """Memory and disk against what is free."""
     found = []
     at_once = train.micro_batch_tokens or train.batch_tokens
-    held = memory.training_memory(model, vocabulary_size, at_once, optim, device, dtype)
+    if model.kind == "ngram":
+        return []  # it counts, and refuses by itself what doesn't fit
+    held = memory.training_memory(model, vocabulary_size, at_once, optim, device, dtype, objective)
     if held["resident"] > free_memory:
         fix = (
             "a smaller --model.d_model"

@@ -1,24 +1,20 @@
-"""Bytes that training a GPT will hold, by part, counted from the config.
+"""Bytes that training a model will hold, by part: counted for a dense GPT, measured on a few rows for any other family.
 
 A step has three high tides, and the peak is the highest of them (weights and moments are always there):
 
     end of the forward pass   activations + the head's logits + its gradient
     end of the backward pass  all gradients + the working space of one layer
     the optimiser's step      all gradients + its own working space
-
-Activations are what autograd keeps, read off the module line by line; `tests/plan/test_memory.py` counts them with
-`saved_tensors_hooks` and holds the total against the peak of real processes.
 """
 
 from __future__ import annotations
 
-from idiolect.models import measure
-from idiolect.models.config import GPTConfig, table_rows
-from idiolect.optim.config import OptimConfig, RowAdagradConfig, RowAdamConfig
-from idiolect.train.loss import CHUNK_LOGITS, PLAIN_LOGITS
+from idiolect.config import Config
+from idiolect.data.config import AutoObjective
+from idiolect.models.config import GPTConfig
+from idiolect.optim.config import OptimConfig
+from idiolect.plan import memory_gpt, memory_measured
 
-# Logits are held whole up to PLAIN_LOGITS, beyond it in chunks; several copies live at once in either road.
-PLAIN_COPIES, CHUNK_COPIES = 3, 3
 # Python with torch loaded and one step run, before any tensor of ours: measured as resident set, torch 2.13 CPU.
 PROCESS_BYTES = {"cpu": 330_000_000, "cuda": 0}
 # glibc's heap keeps freed tensors below 32 MB and reuses them badly: resident peak over live peak was 1.23 to 1.69
@@ -27,133 +23,28 @@ HEAP_SPREAD = 1.42
 
 
 def training_memory(
-    config: GPTConfig,
+    config: Config,
     vocabulary_size: int,
     batch_tokens: int,
     optim: OptimConfig | None = None,
     device: str = "cpu",
     dtype: str = "float32",
-    context_length: int = 0,
+    objective: Config | None = None,
 ) -> dict[str, int]:
     """Bytes by part, the `peak` of what is alive at once, and the `resident` set that the allocator makes of it.
 
     `batch_tokens` are those of a micro-batch. On a GPU the driver's own context is not counted.
     """
     optim = optim or OptimConfig()
-    counted = measure.parameters(config, vocabulary_size)
-    parts = {
-        "weights": 4 * counted["total"],
-        "gradients": gradients(config, counted, vocabulary_size, batch_tokens),
-        "moments": moments(config, counted, vocabulary_size, optim),
-        "activations": activations(config, batch_tokens, dtype, context_length),
-        "logits": logits(config, vocabulary_size, batch_tokens, device),
-        "workspace": workspace(config, vocabulary_size, batch_tokens, optim),
-        "process": PROCESS_BYTES.get(device, PROCESS_BYTES["cpu"]),
-    }
-    head_gradient = 4 * vocabulary_size * config.d_model
-    forward = parts["activations"] + parts["logits"] + head_gradient
-    backward = parts["gradients"] + parts["workspace"]
-    steady = parts["weights"] + parts["moments"] + parts["process"]
-    # bfloat16 keeps a cast copy of every matrix while autocast is on.
-    if dtype == "bfloat16":
-        forward += 2 * (counted["attention"] + counted["mlp"] + vocabulary_size * config.d_model)
-    peak = steady + max(forward, backward)
-    spread = HEAP_SPREAD if device == "cpu" else 1.0
-    return parts | {"peak": peak, "resident": round(parts["process"] + spread * (peak - parts["process"]))}
-
-
-def gradients(config: GPTConfig, counted: dict[str, int], vocabulary_size: int, batch_tokens: int) -> int:
-    """Bytes of all gradients: as many as weights, but of n-gram tables only the rows that the tokens looked up."""
-    dense = counted["total"] - counted["ngram_tables"] - counted["ngram_head_tables"]
-    return 4 * dense + sum(
-        # Row by row as the backward pass leaves them, which all tables share, and each row once with its number.
-        4 * width * batch_tokens + sum((4 * width + 8) * min(batch_tokens, rows) for rows in n_rows)
-        for width, n_rows in tables(config, vocabulary_size)
-    )
-
-
-def tables(config: GPTConfig, vocabulary_size: int) -> list[tuple[int, list[int]]]:
-    """The n-gram tables at the input and at the head: their width, and the rows of each."""
-    found = [
-        (config.d_model, config.ngram_orders, config.ngram_buckets),
-        (vocabulary_size, config.ngram_head_orders, config.ngram_head_buckets),
-    ]
-    return [(width, [table_rows(n, most, vocabulary_size) for n in orders]) for width, orders, most in found if orders]
-
-
-def moments(config: GPTConfig, counted: dict[str, int], vocabulary_size: int, optim: OptimConfig) -> int:
-    """Bytes of what the optimiser remembers, the weights' running average included."""
-    tables, head_tables = counted["ngram_tables"], counted["ngram_head_tables"]
-    matrices = counted["attention"] + counted["mlp"]
-    rest = counted["total"] - tables - head_tables - matrices
-    rule = optim.optimiser
-    if rule.kind == "muon":
-        numbers = matrices + 2 * rest
-    elif rule.kind == "adafactor":
-        numbers = factored(config, vocabulary_size) + counted["norms"]
+    if isinstance(config, GPTConfig) and not config.n_experts:
+        parts = memory_gpt.parts_of(config, vocabulary_size, batch_tokens, optim, device, dtype)
     else:
-        copies = {"sgd": int(getattr(rule, "momentum", 0) > 0), "adam": 2, "adamw": 2, "lion": 1,
-                  "rmsprop": 1 + (getattr(rule, "momentum", 0) > 0)}[rule.kind]  # fmt: skip
-        numbers = copies * (matrices + rest)
-    numbers += row_moments(optim.tables, tables) + row_moments(optim.head_tables, head_tables)
-    return 4 * (numbers + (counted["total"] if optim.average_decay else 0))
-
-
-def row_moments(rule: RowAdamConfig | RowAdagradConfig, weights: int) -> int:
-    """Numbers a table's rule keeps; one or two for a whole row are not worth counting."""
-    by_weight = rule.squares == "weight" if rule.kind == "adagrad" else rule.beta1 > 0
-    return weights * by_weight
-
-
-def factored(config: GPTConfig, vocabulary_size: int) -> int:
-    """Adafactor's numbers: one for each row and each column of every matrix (arXiv 1804.04235, algorithm 4)."""
-    d, ff = config.d_model, config.resolved_d_ff
-    q, kv = config.n_heads * config.resolved_d_head, config.resolved_n_kv_heads * config.resolved_d_head
-    layer = (q + 2 * kv + d) + (d + q) + (ff * (2 if config.gated_mlp else 1) + d) + (ff + d)
-    return config.n_layers * layer + (vocabulary_size + d) * (1 if config.tied_head else 2)
-
-
-def activations(config: GPTConfig, batch_tokens: int, dtype: str = "float32", context_length: int = 0) -> int:
-    """Bytes that autograd keeps for the backward pass of the trunk.
-
-    Per layer and token: x, norm(x), the query-key-value row, normed and turned queries and keys, the attended values,
-    x again, norm(x) again, and the MLP's inner values. Half as wide where autocast computes in bfloat16.
-    """
-    d, ff, narrow = config.d_model, config.resolved_d_ff, 2 if dtype == "bfloat16" else 4
-    q, kv = config.n_heads * config.resolved_d_head, config.resolved_n_kv_heads * config.resolved_d_head
-    attention = q + 2 * kv + (q + kv if config.qk_norm or config.positions == "rotary" else 0) + q
-    inner = {"relu2": 2 * ff, "gelu": 2 * ff, "gelu_tanh": 2 * ff}.get(config.mlp, 4 * ff)
-    if config.norm == "rms" and config.qk_norm:
-        attention += q + kv
-    layer = 4 * d * 2 + narrow * (2 * d + attention + inner)
-    if config.dropout:
-        # With dropout the CPU has no fused attention kernel: it keeps the scores, their mask and their product.
-        layer += 4 * 3 * config.n_heads * (context_length or config.context_length)
-    window_mask = 0
-    if any(window and window < (context_length or config.context_length) for window in config.windows):
-        window_mask = (context_length or config.context_length) ** 2
-    return batch_tokens * (config.n_layers * layer + 4 * 2 * d) + window_mask
-
-
-def logits(config: GPTConfig, vocabulary_size: int, batch_tokens: int, device: str) -> int:
-    """Bytes the head and its cross-entropy hold at once, whole or a chunk at a time."""
-    numbers, at_head = vocabulary_size * batch_tokens, len(config.ngram_head_orders)
-    # Rows of tables travel in the hidden state, beside the model's own channels; before, each stands alone.
-    width = config.d_model + vocabulary_size if at_head else 0
-    if numbers <= PLAIN_LOGITS.get(device, PLAIN_LOGITS["cpu"]):
-        return 4 * (max(PLAIN_COPIES, at_head + 1) * numbers + width * batch_tokens)
-    chunk = max(vocabulary_size, CHUNK_LOGITS.get(device, CHUNK_LOGITS["cpu"]))
-    # With tables the head is put together as a matrix: itself, the identity in it, and its gradient.
-    held = max(CHUNK_COPIES * chunk + 3 * vocabulary_size * width, at_head * numbers) + width * batch_tokens
-    hidden_gradient = (width or config.d_model) * batch_tokens
-    return 4 * (held + hidden_gradient)
-
-
-def workspace(config: GPTConfig, vocabulary_size: int, batch_tokens: int, optim: OptimConfig) -> int:
-    """Bytes that live for a moment: one layer's gradients of activations, or the optimiser's own temporaries."""
-    d, ff = config.d_model, config.resolved_d_ff
-    layer = 4 * batch_tokens * (2 * ff + 2 * d)
-    if optim.optimiser.kind == "muon":
-        # Newton-Schulz stacks all matrices of one shape: the stack, its update and one product.
-        layer = max(layer, 4 * 3 * config.n_layers * 2 * d * ff)
-    return layer
+        asked = objective or AutoObjective()
+        parts = memory_measured.parts_of(config, vocabulary_size, batch_tokens, optim, dtype, asked)
+    process = PROCESS_BYTES.get(device, PROCESS_BYTES["cpu"])
+    head_gradient = 4 * vocabulary_size * getattr(config, "d_model", 0)
+    forward = parts["activations"] + parts["logits"] + head_gradient + parts["cast"]
+    backward = parts["gradients"] + parts["workspace"]
+    peak = parts["weights"] + parts["moments"] + process + max(forward, backward)
+    spread = HEAP_SPREAD if device == "cpu" else 1.0
+    return parts | {"process": process, "peak": peak, "resident": round(process + spread * (peak - process))}

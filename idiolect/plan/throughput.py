@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import numpy as np
 import torch
 
 from idiolect.data.batch import Batch
+from idiolect.data.config import AutoObjective, resolve_objective
+from idiolect.data.objectives import build_objective
 from idiolect.device import Device
 from idiolect.models import measure
 from idiolect.models.build import build_model
@@ -27,6 +30,7 @@ def measure_training(
     optim: OptimConfig | None = None,
     seconds: float = 2.0,
     least_steps: int = 3,
+    objective: Any = None,
 ) -> dict[str, float]:
     """Time training steps on random tokens for about `seconds`: the median and the middle half of tokens per second.
 
@@ -38,7 +42,7 @@ def measure_training(
     model = build_model(config, vocabulary_size, seed=0).to(device.torch)
     optimiser = build_optimiser(optim, model)
     rows = max(1, batch_tokens // config.context_length)
-    batch = random_batch(rows, config.context_length, vocabulary_size)
+    batch = random_batch(rows, config, vocabulary_size, objective)
     times: list[float] = []
     began = time.perf_counter()
     while len(times) < WARM_STEPS + least_steps or time.perf_counter() - began < seconds:
@@ -63,11 +67,16 @@ def measure_training(
     }
 
 
-def random_batch(rows: int, context_length: int, vocabulary_size: int) -> Batch:
-    """Tokens drawn evenly from the vocabulary, all of them scored."""
-    generator = torch.Generator().manual_seed(0)
-    ids = torch.randint(vocabulary_size, (rows, context_length + 1), generator=generator)
-    return Batch(ids[:, :-1].contiguous(), ids[:, 1:].contiguous(), torch.ones(rows, context_length, dtype=torch.bool))
+def random_batch(rows: int, config: Any, vocabulary_size: int, objective: Any = None) -> Batch:
+    """Tokens drawn evenly from the vocabulary, made into rows of the family's (or the given) objective."""
+    resolved = resolve_objective(objective or AutoObjective(), config.reads, config.kind)
+    of_text = vocabulary_size - resolved.n_extra_ids(config.context_length)
+    built = build_objective(
+        resolved, context_length=config.context_length, vocabulary_size=of_text, end_id=0, boundaries="open", seed=0,
+        reads=config.reads,
+    )  # fmt: skip
+    window_BW = torch.randint(of_text, (rows, built.window), generator=torch.Generator().manual_seed(0))
+    return built.batch(window_BW, np.arange(rows))
 
 
 def speed_profile(

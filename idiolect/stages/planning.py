@@ -10,6 +10,7 @@ from idiolect.config import flatten, to_toml
 from idiolect.corpus.find import find
 from idiolect.device import Device, prepare_process, resolve_device
 from idiolect.errors import DataError, RecipeError
+from idiolect.models.ngram_counts import BYTES_PER_TOKEN_AND_ORDER, SECONDS_PER_TOKEN
 from idiolect.plan import planner
 from idiolect.plan.count import shape
 from idiolect.plan.doctor import as_json, examine
@@ -85,10 +86,14 @@ def plan_for(texts: list[str], budget: str | None, flags, runs: Path, name: str,
         price = price.model_copy(update={"context_length": recipe.model.context_length})
     if "tokenizer.vocabulary_size" in given:
         price = price.model_copy(update={"vocabulary_size": recipe.tokenizer.vocabulary_size})
-    planned = planner.plan(
-        budget or DEFAULT_BUDGET, n_bytes, machine_profile(device), free_memory(device), price,
-        device=device.torch.type, dtype=str(device.dtype).removeprefix("torch."),
-    )  # fmt: skip
+    def plan(profile: dict[int, float]) -> dict:
+        return planner.plan(
+            budget or DEFAULT_BUDGET, n_bytes, profile, free_memory(device), price,
+            device=device.torch.type, dtype=str(device.dtype).removeprefix("torch."),
+        )  # fmt: skip
+
+    profile = machine_profile(device)
+    planned = plan(as_chosen(plan(profile), profile, device))
     flat = flatten(recipe)
     return planned | {"text": texts, "given": {key: flat[key] for key in sorted(given) if key in flat}}
 
@@ -107,6 +112,19 @@ def machine_profile(device: Device) -> dict[int, float]:
     """Effective FLOP/s at a few widths, from real training steps."""
     configs = [shape(width, 256) for width in TIMED_WIDTHS]
     return speed_profile(configs, 4096, 2048, device, seconds=1.0)
+
+
+def as_chosen(planned: dict, profile: dict[int, float], device: Device) -> dict[int, float]:
+    """The profile as the chosen model itself runs at its own batch, whose shape the profile's widths didn't have.
+
+    Without this a first forecast missed by half: the widths were timed at 2,048 tokens and the plan chose 512.
+    """
+    chosen = load_recipe(None, [f"{key}={_as_flag(value)}" for key, value in planned["overrides"].items()]).config
+    micro = chosen.train.micro_batch_tokens or chosen.train.batch_tokens
+    vocabulary = chosen.tokenizer.vocabulary_size
+    speed = measure_training(chosen.model, vocabulary, micro, device, chosen.optim, seconds=2.0)["flops_per_second"]
+    ratio = speed / planner.speed_between(profile)(chosen.model)
+    return {width: ratio * flops for width, flops in profile.items()}
 
 
 def free_memory(device: Device) -> float:
@@ -132,12 +150,16 @@ def planned(request: Request, progress: Progress) -> dict:
 def forecast(job: Job) -> dict:
     """Parameters, FLOPs, memory by part, time and money of a recipe, measured here."""
     recipe, device, ready = job.recipe, job.device, prepared(job)
-    vocabulary, config = ready.tokenizer.vocabulary_size, recipe.train
+    vocabulary, config = ready.vocabulary_of(recipe), recipe.train
+    if recipe.model.kind == "ngram":
+        return forecast_counts(job, ready.split("train").n_tokens)
     micro = config.micro_batch_tokens or config.batch_tokens
     job.progress.say("measuring this machine …")
-    speed = measure_training(recipe.model, vocabulary, micro, device, recipe.optim, seconds=3.0)
+    speed = measure_training(recipe.model, vocabulary, micro, device, recipe.optim, seconds=3.0,
+                             objective=recipe.objective)  # fmt: skip
     memory = training_memory(
-        recipe.model, vocabulary, micro, recipe.optim, device.torch.type, str(device.dtype).removeprefix("torch.")
+        recipe.model, vocabulary, micro, recipe.optim, device.torch.type, str(device.dtype).removeprefix("torch."),
+        recipe.objective,
     )  # fmt: skip
     tokens, unique = config.steps * config.batch_tokens, ready.split("train").n_tokens
     seconds = tokens / speed["tokens_per_second"]
@@ -165,14 +187,31 @@ def forecast(job: Job) -> dict:
     }  # fmt: skip
 
 
+def forecast_counts(job: Job, n_tokens: int) -> dict:
+    """What counting will take: memory, and seconds; there is nothing to train."""
+    model = job.recipe.model
+    tokens = min(n_tokens, model.train_tokens or n_tokens)
+    found = {
+        "tokens": tokens, "memory_bytes": {"peak": tokens * model.order * BYTES_PER_TOKEN_AND_ORDER},
+        "seconds": tokens * SECONDS_PER_TOKEN,
+    }  # fmt: skip
+    for what, value, about in (
+        ["tokens", show_count(tokens), f"counted once, up to order {model.order}"],
+        ["memory", show_bytes(found["memory_bytes"]["peak"]), "at the peak of counting"],
+        ["time", show_seconds(found["seconds"]), "counting alone"],
+    ):
+        job.progress.show(f"{what:<14} {value:<16} {about}")
+    return found
+
+
 def examined(job: Job) -> dict:
     """`doctor`: what in this recipe makes no sense, will fail, or is worth knowing."""
     recipe, device, ready = job.recipe, job.device, prepared(job)
     job.runs.mkdir(parents=True, exist_ok=True)
     findings = examine(
-        recipe.model, recipe.train, recipe.optim, ready.tokenizer.vocabulary_size, ready.split("train").n_tokens,
+        recipe.model, recipe.train, recipe.optim, ready.vocabulary_of(recipe), ready.split("train").n_tokens,
         free_memory(device), shutil.disk_usage(job.runs).free, device.torch.type,
-        str(device.dtype).removeprefix("torch."),
+        str(device.dtype).removeprefix("torch."), recipe.objective,
     )  # fmt: skip
     for finding in findings:
         job.progress.show(finding.line())

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from idiolect.data.config import CausalObjective
 from idiolect.device import DeviceConfig, resolve_device
+from idiolect.models import FAMILIES
 from idiolect.models.build import build_model
 from idiolect.models.config import GPTConfig
 from idiolect.optim.build import build_optimiser
 from idiolect.optim.config import AdafactorConfig, AdamWConfig, LionConfig, MuonConfig, OptimConfig, SGDConfig
-from idiolect.plan import memory, throughput
+from idiolect.plan import memory, memory_gpt, memory_measured, throughput
 from idiolect.train import loss
 from idiolect.train.loss import lm_loss
 
@@ -42,7 +44,7 @@ def test_activations_are_what_autograd_keeps(changes):
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         model(torch.zeros(8, 128, dtype=torch.int64))
     measured = sum(size for size, _ in kept.values())
-    assert memory.activations(config, 8 * 128) == pytest.approx(measured, rel=0.15)
+    assert memory_gpt.activations(config, 8 * 128) == pytest.approx(measured, rel=0.15)
 
 
 @pytest.mark.parametrize("rule", [AdamWConfig(), MuonConfig(), SGDConfig(), LionConfig(), AdafactorConfig()],
@@ -67,7 +69,7 @@ def test_of_tables_only_the_rows_read_have_gradients():
     config, optim = GPTConfig(**SMALL, **TABLES), OptimConfig(clip_norm=1.0)
     model = build_model(config, 70, seed=0)
     optimiser = build_optimiser(optim, model)
-    batch = throughput.random_batch(4, 128, 70)
+    batch = throughput.random_batch(4, config, 70)
     lm_loss(model, batch)[0].backward()
     optimiser.clip()
     held = 0
@@ -85,12 +87,12 @@ def test_of_tables_only_the_rows_read_have_gradients():
 def test_tables_at_the_head_widen_the_hidden_state():
     plain, tabled = GPTConfig(**SMALL), GPTConfig(**SMALL, ngram_head_orders=(1, 2))
     for vocabulary, tokens in ((70, 512), (2000, 8192)):
-        more = memory.logits(tabled, vocabulary, tokens, "cpu") - memory.logits(plain, vocabulary, tokens, "cpu")
-        assert more >= 4 * tokens * (128 + vocabulary)
+        with_tables, without = (memory_gpt.logits(config, vocabulary, tokens, "cpu") for config in (tabled, plain))
+        assert with_tables - without >= 4 * tokens * (128 + vocabulary)
 
 
 def test_logits_are_counted_by_the_roads_the_loss_takes():
-    assert memory.PLAIN_LOGITS is loss.PLAIN_LOGITS and memory.CHUNK_LOGITS is loss.CHUNK_LOGITS
+    assert memory_gpt.PLAIN_LOGITS is loss.PLAIN_LOGITS and memory_gpt.CHUNK_LOGITS is loss.CHUNK_LOGITS
 
 
 WORKER = """
@@ -102,7 +104,7 @@ from idiolect.models.build import build_model
 from idiolect.models.config import GPTConfig
 from idiolect.optim.build import build_optimiser
 from idiolect.optim.config import AdamWConfig, MuonConfig, OptimConfig
-from idiolect.plan import memory, throughput
+from idiolect.plan import memory, memory_gpt, throughput
 from idiolect.train.loss import lm_loss
 from idiolect.train.step import take_step
 asked = json.loads(sys.argv[1])
@@ -110,7 +112,7 @@ config = GPTConfig(**asked["model"])
 optim = OptimConfig(optimiser=MuonConfig() if asked["muon"] else AdamWConfig())
 model = build_model(config, asked["vocabulary"], 0)
 optimiser = build_optimiser(optim, model)
-batch = throughput.random_batch(asked["rows"], config.context_length, asked["vocabulary"])
+batch = throughput.random_batch(asked["rows"], config, asked["vocabulary"])
 device = resolve_device(DeviceConfig(kind="cpu"))
 for _ in range(3):
     take_step(model, optimiser, batch, loss_of=lm_loss, device=device)
@@ -140,8 +142,8 @@ def test_micro_batches_bfloat16_and_chunked_logits_need_less():
     config = GPTConfig(**SMALL)
     whole = memory.training_memory(config, 512, 8192)
     assert memory.training_memory(config, 512, 1024)["activations"] == pytest.approx(whole["activations"] / 8, rel=0.01)
-    assert memory.activations(config, 8192, "bfloat16") < whole["activations"]
-    assert memory.logits(config, 32768, 65536, "cpu") < 4 * 32768 * 65536 / 10
+    assert memory_gpt.activations(config, 8192, "bfloat16") < whole["activations"]
+    assert memory_gpt.logits(config, 32768, 65536, "cpu") < 4 * 32768 * 65536 / 10
 
 
 def test_throughput_is_measured_with_its_spread():
@@ -150,3 +152,29 @@ def test_throughput_is_measured_with_its_spread():
     said = throughput.measure_training(config, 64, 256, device, seconds=0.1)
     assert 0 < said["low"] <= said["tokens_per_second"] <= said["high"] and said["steps"] >= 3
     assert said["flops_per_second"] == pytest.approx(said["tokens_per_second"] * said["flops_per_token"])
+
+
+@pytest.mark.parametrize("rule", [AdamWConfig(), MuonConfig(), AdafactorConfig()], ids=lambda rule: rule.kind)
+def test_measuring_and_counting_agree_on_a_gpt(rule):
+    config, optim = GPTConfig(**SMALL), OptimConfig(optimiser=rule)
+    counted = memory_gpt.parts_of(config, 512, 8 * 128, optim, "cpu", "float32")
+    measured = memory_measured.parts_of(config, 512, 8 * 128, optim, "float32", CausalObjective())
+    assert measured["weights"] == counted["weights"]
+    assert measured["moments"] == pytest.approx(counted["moments"], rel=0.05)
+    # The head's logits are in the one's activations and a part of their own in the other.
+    together = counted["activations"] + counted["logits"]
+    assert measured["activations"] == pytest.approx(together, rel=0.2)
+
+
+OTHERS = sorted(set(FAMILIES) - {"gpt", "ngram"})
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_every_family_can_be_forecast(kind):
+    config = FAMILIES[kind].config.sized(32, 32)
+    said = memory.training_memory(config, 300, 128)
+    assert 0 < said["activations"] < said["peak"] < said["resident"]
+    more = memory.training_memory(config, 300, 256)
+    assert more["activations"] > 1.5 * said["activations"] and more["weights"] == said["weights"]
+    device = resolve_device(DeviceConfig(kind="cpu"))
+    assert throughput.measure_training(config, 300, 64, device, seconds=0.01)["tokens_per_second"] > 0
