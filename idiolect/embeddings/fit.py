@@ -40,7 +40,7 @@ def principal_axes(vectors_NW: np.ndarray, n_axes: int) -> np.ndarray:
 
     That choice of sign makes them a function of the vectors alone.
     """
-    centred_NW = vectors_NW - vectors_NW.mean(0)
+    centred_NW = vectors_NW - vectors_NW.mean(0) if len(vectors_NW) else vectors_NW
     _, axes_WW = np.linalg.eigh(centred_NW.T @ centred_NW)
     axes_WA = axes_WW[:, ::-1][:, :n_axes]
     largest_A = axes_WA[np.abs(axes_WA).argmax(0), np.arange(axes_WA.shape[1])]
