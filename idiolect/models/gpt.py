@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from idiolect.models.attention import Attention, Shared
 from idiolect.models.cache import KeyValueCache
 from idiolect.models.config import GPTConfig
+from idiolect.models.experts import build_experts, expert_rows, sum_auxiliary
 from idiolect.models.initialise import gpt_table, initialise
 from idiolect.models.layers import Embedding, build_dropout, build_mlp
 from idiolect.models.masks import build_reach
@@ -27,7 +28,7 @@ class Block(nn.Module):
         self.norm_attention = build_norm(config, config.d_model)
         self.attention = Attention(config, layer, vocabulary_size)
         self.norm_mlp = build_norm(config, config.d_model)
-        self.mlp = build_mlp(config)
+        self.mlp = build_experts(config) if layer in config.expert_layer_numbers else build_mlp(config)
         self.dropout = build_dropout(config.dropout)
 
     def forward(self, x_BTD: Tensor, shared: Shared) -> Tensor:
@@ -57,6 +58,7 @@ class GPT(nn.Module):
     """A decoder-only Transformer; see `contract.Model` for what it promises."""
 
     reads = "left"
+    unbounded = False
     head_names = ("unembed.weight",)
 
     def __init__(self, config: GPTConfig, vocabulary_size: int):
@@ -134,7 +136,11 @@ class GPT(nn.Module):
         if config.gated_mlp:
             ff = (config.resolved_d_ff,) * 2
             rows |= {f"blocks.{layer}.mlp.gate_up.weight": ff for layer in range(config.n_layers)}
-        return rows
+        return rows | expert_rows(config)
+
+    def auxiliary_loss(self) -> Tensor:
+        """What the experts' routers add to the loss, a mean per token of the last forward pass in training (0-d)."""
+        return sum_auxiliary(self)
 
     def initialise(self, seed: int) -> None:
         """Fill every parameter from the table in `initialise.py`."""

@@ -18,6 +18,12 @@ def parameters(config: Config, vocabulary_size: int) -> dict[str, int]:
     return parts | {"total": sum(parts.values())}
 
 
+def active_parameters(config: Config, vocabulary_size: int) -> int:
+    """Learned numbers that one token meets: all of them, but for a mixture of experts."""
+    count = getattr(config, "count_active_parameters", config.count_parameters)
+    return sum(count(vocabulary_size).values())
+
+
 def check_memory(config: Config, vocabulary_size: int) -> None:
     """Raises ResourceError when the weights alone are more than this machine's memory, before any is allocated."""
     parts = parameters(config, vocabulary_size)

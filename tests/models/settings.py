@@ -40,4 +40,17 @@ VARIANTS = {
     ),
     "values": GPTConfig(**OPEN, value_embeddings="alternate", n_kv_heads=2),
     "values everywhere": GPTConfig(**OPEN, value_embeddings="all", mlp="swiglu"),
+    "experts": GPTConfig(**OPEN, n_experts=5),
+    "one expert of many": GPTConfig(**OPEN, n_experts=4, experts_per_token=1, expert_gate="all", mlp="gelu", bias=True),
+    "experts, alternate": GPTConfig(
+        **OPEN,
+        n_experts=4,
+        experts_per_token=3,
+        expert_layers="alternate",
+        expert_d_ff=24,
+        shared_d_ff=40,
+        mlp="swiglu",
+        bias=True,
+        qk_norm=False,
+    ),
 }

@@ -1,6 +1,7 @@
 """What a GPT is made of; `0` stands for "derive it": `resolved_*` properties say what it becomes."""
 
 import math
+from collections.abc import Callable
 from typing import ClassVar, Literal
 
 from pydantic import model_validator
@@ -28,6 +29,24 @@ class GPTConfig(Config):
     d_ff: int = field(0, "width inside the MLP; 0 = 4 x d_model, or 8/3 x d_model when gated", ge=0, le=2**18)
     mlp: Literal["relu2", "gelu", "gelu_tanh", "swiglu", "geglu"] = field(
         "relu2", "relu2 (arXiv 2109.08668), gelu exact or by tanh (GPT-2), or gated: swiglu, geglu (arXiv 2002.05202)"
+    )
+    n_experts: int = field(0, "MLPs of a layer, a few of which each token goes through; 0 = one for all", ge=0, le=4096)
+    experts_per_token: int = field(2, "experts that each token goes through", gt=0, le=64)
+    expert_layers: Literal["all", "alternate"] = field(
+        "all", "layers with experts: every one, or every second, the last among them; the others keep one MLP"
+    )
+    expert_d_ff: int = field(0, "width inside an expert; 0 = that of the MLP it stands for", ge=0, le=2**18)
+    shared_d_ff: int = field(
+        0, "width of one more expert that every token goes through (arXiv 2401.06066); 0 = none", ge=0, le=2**18
+    )
+    expert_gate: Literal["chosen", "all"] = field(
+        "chosen", "an expert's weight: softmax over the chosen (Mixtral, arXiv 2401.04088), or over all (Switch)"
+    )
+    balance_loss: float = field(
+        0.01, "pull towards equal loads of the experts, times their unevenness (arXiv 2101.03961)", ge=0, le=100
+    )
+    router_z_loss: float = field(
+        0.001, "pull on the router's logits, squared logarithm of their sum (arXiv 2202.08906)", ge=0, le=100
     )
     norm: Literal["rms", "layer"] = field("rms", "rms (arXiv 1910.07467) or layer (arXiv 1607.06450), always before")
     norm_scale: bool = field(True, "learn a scale (and, for layer with biases on, a shift) in every norm")
@@ -93,6 +112,18 @@ class GPTConfig(Config):
         return -(-(8 * self.d_model) // (3 * 32)) * 32 if self.gated_mlp else 4 * self.d_model
 
     @property
+    def resolved_expert_d_ff(self) -> int:
+        return self.expert_d_ff or self.resolved_d_ff
+
+    @property
+    def expert_layer_numbers(self) -> tuple[int, ...]:
+        """Layers whose MLP is a choice of experts."""
+        if not self.n_experts:
+            return ()
+        step = 1 if self.expert_layers == "all" else 2
+        return tuple(range((self.n_layers - 1) % step, self.n_layers, step))
+
+    @property
     def windows(self) -> tuple[int, ...]:
         """Per layer: how many tokens it sees, itself included; 0 = all."""
         pattern = self.window_pattern
@@ -109,9 +140,15 @@ class GPTConfig(Config):
 
     def count_parameters(self, vocabulary_size: int) -> dict[str, int]:
         """Learned numbers by part."""
-        d, ff, bias = self.d_model, self.resolved_d_ff, self.bias
+        return self._count_parameters(vocabulary_size, self.n_experts)
+
+    def count_active_parameters(self, vocabulary_size: int) -> dict[str, int]:
+        """Learned numbers that one token meets, by part: of the experts, those that it goes through."""
+        return self._count_parameters(vocabulary_size, min(self.experts_per_token, self.n_experts))
+
+    def _count_parameters(self, vocabulary_size: int, n_counted: int) -> dict[str, int]:
+        d, bias = self.d_model, self.bias
         q, kv = self.n_heads * self.resolved_d_head, self.resolved_n_kv_heads * self.resolved_d_head
-        up = 2 * ff if self.gated_mlp else ff
         norm = self._norm(d)
         qk_norm = 2 * self._norm(self.resolved_d_head) if self.qk_norm else 0
         input_rows = _rows(self.ngram_orders, self.ngram_buckets, vocabulary_size)
@@ -122,7 +159,7 @@ class GPTConfig(Config):
             "ngram_tables": d * input_rows,
             "value_embeddings": len(self.value_embedding_layers) * (vocabulary_size * kv + 2),
             "attention": self.n_layers * (d * (q + 2 * kv) + q * d + bias * (q + 2 * kv + d)),
-            "mlp": self.n_layers * (d * up + ff * d + bias * (up + d)),
+            "mlp": self._over_layers(self._mlp_parameters, n_counted, d * self.n_experts),
             "norms": self.n_layers * (2 * norm + qk_norm) + norm * (2 if self.embedding_norm else 1),
             "head": 0 if self.tied_head else vocabulary_size * d,
             "ngram_head_tables": vocabulary_size * head_rows,
@@ -130,14 +167,28 @@ class GPTConfig(Config):
 
     def count_flops(self, vocabulary_size: int, context_length: int) -> dict[str, int]:
         """Operations of the forward pass per token, by part."""
-        d, ff = self.d_model, self.resolved_d_ff
+        d = self.d_model
         q, kv = self.n_heads * self.resolved_d_head, self.resolved_n_kv_heads * self.resolved_d_head
         return {
             "projections": self.n_layers * 2 * (d * (q + 2 * kv) + q * d),
             "scores": self.n_layers * 2 * 2 * q * context_length,
-            "mlp": self.n_layers * 2 * (d * (2 * ff if self.gated_mlp else ff) + ff * d),
+            "mlp": 2 * self._over_layers(self._mlp_products, self.experts_per_token, d * self.n_experts),
             "head": 2 * vocabulary_size * d,
         }
+
+    def _mlp_products(self, ff: int) -> int:
+        """Multiplications of an MLP of this width for a token, as many as its matrices hold numbers."""
+        return self.d_model * ff * (3 if self.gated_mlp else 2)
+
+    def _mlp_parameters(self, ff: int) -> int:
+        return self._mlp_products(ff) + self.bias * (ff * (2 if self.gated_mlp else 1) + self.d_model)
+
+    def _over_layers(self, of_width: Callable[[int], int], n_counted: int, router: int) -> int:
+        """A count over all layers' MLPs, `n_counted` of a layer's experts among them."""
+        n_with = len(self.expert_layer_numbers)
+        experts = n_counted * of_width(self.resolved_expert_d_ff) + router
+        shared = of_width(self.shared_d_ff) if self.shared_d_ff else 0
+        return (self.n_layers - n_with) * of_width(self.resolved_d_ff) + n_with * (experts + shared)
 
     def _norm(self, width: int) -> int:
         if not self.norm_scale:
@@ -198,6 +249,22 @@ class GPTConfig(Config):
                 "model.zero_init_head needs model.tied_head = false",
                 why="a tied head is the token embedding, which can't start at zero: every token would be the same",
                 fix="--model.tied_head=false",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def check_experts(self):
+        if 0 < self.n_experts < self.experts_per_token:
+            raise RecipeError(
+                f"model.experts_per_token = {self.experts_per_token} is more than model.n_experts = {self.n_experts}",
+                why="a token can go through each expert only once",
+                fix=f"--model.experts_per_token={self.n_experts}, or --model.n_experts={self.experts_per_token}",
+            )
+        if self.n_experts and self.experts_per_token == 1 and self.expert_gate == "chosen":
+            raise RecipeError(
+                'model.expert_gate = "chosen" teaches the router nothing with model.experts_per_token = 1',
+                why="a softmax over one expert is 1 whatever the router says, so no gradient reaches it",
+                fix="--model.expert_gate=all, or --model.experts_per_token=2",
             )
         return self
 
