@@ -22,12 +22,14 @@ from pydantic import Field
 from idiolect.errors import RecipeError
 from idiolect.models.config import (
     BertConfig,
+    CNNConfig,
     GPTConfig,
     GRUConfig,
     LSTMConfig,
     Mamba2Config,
     NGramConfig,
     RNNConfig,
+    Seq2SeqConfig,
     T5Config,
 )
 
@@ -49,12 +51,14 @@ class Family:
 
 FAMILIES: dict[str, Family] = {
     "bert": Family(BertConfig, "idiolect.models.bert:Bert"),
+    "cnn": Family(CNNConfig, "idiolect.models.convolutional:CNN"),
     "gpt": Family(GPTConfig, "idiolect.models.gpt:GPT"),
     "gru": Family(GRUConfig, "idiolect.models.recurrent:Recurrent"),
     "lstm": Family(LSTMConfig, "idiolect.models.recurrent:Recurrent"),
     "mamba2": Family(Mamba2Config, "idiolect.models.linear_recurrent:Mamba2"),
     "ngram": Family(NGramConfig, "idiolect.models.ngram:NGram"),
     "rnn": Family(RNNConfig, "idiolect.models.recurrent:Recurrent"),
+    "seq2seq": Family(Seq2SeqConfig, "idiolect.models.seq2seq:Seq2Seq"),
     "t5": Family(T5Config, "idiolect.models.t5:T5"),
 }
 

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from idiolect.models.carried import CarriedCache, History
 from idiolect.models.config import Mamba2Config
 from idiolect.models.initialise import Row, initialise
 from idiolect.models.layers import Embedding, Linear, build_dropout, build_mlp
@@ -24,74 +25,26 @@ _LEAST = -20.0
 
 
 class LayerState:
-    """What one layer carries: the last inputs of its convolution and the state of its recurrence (float32).
+    """What one layer carries: the last inputs of its convolution and the state of its recurrence (float32)."""
 
-    Until the next token is read it keeps what the last ones brought, so that each row can be cut to its own length.
-    """
+    def __init__(self, history: History, state_BHKR: Tensor):
+        self.history, self.state_BHKR = history, state_BHKR
+        self._driven: tuple[Signals, Tensor] | None = None
 
-    def __init__(self, inputs_BWC: Tensor, state_BHKR: Tensor):
-        self.inputs_BWC, self.state_BHKR = inputs_BWC, state_BHKR
-        self._brought: tuple[Tensor, Signals, Tensor] | None = None
-
-    def advance(self, inputs_BTC: Tensor, signals: Signals, state_BHKR: Tensor) -> None:
-        """The layer has read more inputs, which drove it into a new state."""
-        all_BSC = torch.cat([self.inputs_BWC, inputs_BTC.to(self.inputs_BWC.dtype)], 1)
-        self._brought = (all_BSC, signals, self.state_BHKR)
-        self.inputs_BWC, self.state_BHKR = all_BSC[:, inputs_BTC.shape[1] :], state_BHKR
+    def advance(self, signals: Signals, state_BHKR: Tensor) -> None:
+        """The recurrence was driven by these signals into a new state."""
+        self._driven, self.state_BHKR = (signals, self.state_BHKR), state_BHKR
 
     def cut(self, kept_B: Tensor) -> None:
-        """Keep each row's first `kept_B` of the positions last read."""
-        all_BSC, signals, before_BHKR = self._brought
-        at_BW = kept_B[:, None] + torch.arange(self.inputs_BWC.shape[1], device=kept_B.device)
-        self.inputs_BWC = all_BSC.gather(1, at_BW[..., None].expand(-1, -1, all_BSC.shape[2]))
-        self.state_BHKR = state_at(signals, before_BHKR, kept_B)
-        self._brought = None
+        self.history.cut(kept_B)
+        self.state_BHKR, self._driven = state_at(*self._driven, kept_B), None
 
     def select(self, rows_B: Tensor) -> "LayerState":
-        return LayerState(self.inputs_BWC[rows_B], self.state_BHKR[rows_B])
+        return LayerState(self.history.select(rows_B), self.state_BHKR[rows_B])
 
     def detach(self) -> None:
-        self.inputs_BWC, self.state_BHKR, self._brought = self.inputs_BWC.detach(), self.state_BHKR.detach(), None
-
-
-class RecurrentState:
-    """The cache of a Mamba-2: one `LayerState` a layer, of the same size however much was read."""
-
-    def __init__(self, layers: list[LayerState], lengths_B: Tensor):
-        self.layers, self.lengths_B, self._last = layers, lengths_B, 0
-
-    @property
-    def n_rows(self) -> int:
-        return len(self.lengths_B)
-
-    def lengths(self) -> Tensor:
-        return self.lengths_B
-
-    def set_lengths(self, lengths_B: Tensor) -> None:
-        """Forget tokens at the end of what was read last; what came earlier has become part of the state."""
-        lengths_B = lengths_B.to(self.lengths_B.device, torch.int64)
-        kept_B = self._last - (self.lengths_B - lengths_B)
-        assert 0 <= int(kept_B.min()) and int(kept_B.max()) <= self._last, (lengths_B, self.lengths_B, self._last)
-        if int(kept_B.min()) < self._last:
-            for layer in self.layers:
-                layer.cut(kept_B)
-            self.lengths_B, self._last = lengths_B, 0
-
-    def select(self, rows_B: Tensor) -> "RecurrentState":
-        return RecurrentState([layer.select(rows_B) for layer in self.layers], self.lengths_B[rows_B])
-
-    def reorder(self, rows_B: Tensor) -> None:
-        assert len(rows_B) == self.n_rows, (len(rows_B), self.n_rows)
-        self.__dict__.update(self.select(rows_B).__dict__)
-
-    def detach(self) -> None:
-        """Cut the states from the graph that made them: what is carried to the next window carries no gradient."""
-        for layer in self.layers:
-            layer.detach()
-
-    def finish(self, n_new: int) -> None:
-        """The forward pass is over: every row holds `n_new` tokens more."""
-        self.lengths_B, self._last = self.lengths_B + n_new, n_new
+        self.history.detach()
+        self.state_BHKR, self._driven = self.state_BHKR.detach(), None
 
 
 class StateSpace(nn.Module):
@@ -113,16 +66,16 @@ class StateSpace(nn.Module):
         config = self.config
         parts = (config.resolved_d_inner, config.convolved, config.n_heads)
         gate_BTE, inputs_BTC, step_BTH = self.into(x_BTD).split(parts, -1)
-        past_BWC = None if carried is None else carried.inputs_BWC
-        signals = self._signals(self.convolution(inputs_BTC, past_BWC, piece_BT), step_BTH)
+        history = None if carried is None else carried.history
+        signals = self._signals(self.convolution(inputs_BTC, history, piece_BT), step_BTH)
         if carried is None:
             y_BTHK, _ = scan(signals, self.skip, None, piece_BT, config.chunk)
         else:
-            if x_BTD.shape[1] == 1 and not torch.is_grad_enabled():
+            if x_BTD.shape[1] == 1 and piece_BT is None:
                 y_BTHK, state_BHKR = step(signals, self.skip, carried.state_BHKR)
             else:
                 y_BTHK, state_BHKR = scan(signals, self.skip, carried.state_BHKR, piece_BT, config.chunk)
-            carried.advance(inputs_BTC, signals, state_BHKR)
+            carried.advance(signals, state_BHKR)
         return self.out(self.norm(y_BTHK.flatten(2) * F.silu(gate_BTE)))
 
     def spread(self) -> None:
@@ -171,7 +124,10 @@ class Block(nn.Module):
 
 
 class Mamba2(nn.Module):
-    """A state-space language model; see `contract.Model` for what it promises."""
+    """A state-space language model; see `contract.Model` for what it promises.
+
+    With a cache and `document_BT` together, the document that the cache holds has the number 0.
+    """
 
     reads = "left"
     unbounded = True
@@ -190,14 +146,14 @@ class Mamba2(nn.Module):
         self.unembed = None if config.tied_head else Embedding(vocabulary_size, config.d_model)
 
     def forward(
-        self, tokens_BT: Tensor, cache: RecurrentState | None = None, document_BT: Tensor | None = None
-    ) -> tuple[Tensor, RecurrentState | None]:
-        piece_BT = count_pieces(document_BT)
+        self, tokens_BT: Tensor, cache: CarriedCache | None = None, document_BT: Tensor | None = None
+    ) -> tuple[Tensor, CarriedCache | None]:
+        piece_BT = count_pieces(document_BT, cache is not None)
         x_BTD = self.dropout(self.embed(tokens_BT))
         for layer, block in enumerate(self.blocks):
             x_BTD = block(x_BTD, piece_BT, None if cache is None else cache.layers[layer])
         if cache is not None:
-            cache.finish(tokens_BT.shape[1])
+            cache.finish(tokens_BT.shape[1], can_be_cut=document_BT is None)
         return self.final_norm(x_BTD), cache
 
     def head(self, hidden: Tensor) -> Tensor:
@@ -224,22 +180,19 @@ class Mamba2(nn.Module):
             for block in self.blocks:
                 block.mixing.spread()
 
-    def new_cache(self, n_rows: int, capacity: int = 0) -> RecurrentState:
-        """Empty states for `n_rows` rows; of one size whatever the capacity."""
+    def new_cache(self, n_rows: int, capacity: int = 0) -> CarriedCache:
+        """Empty states for `n_rows` rows; of one size, so `capacity` decides nothing."""
         config, like = self.config, self.embed.weight
-        return RecurrentState(
-            [
-                LayerState(
-                    like.new_zeros(n_rows, config.conv_width - 1, config.convolved),
-                    like.new_zeros(
-                        n_rows, config.n_heads, config.d_head, config.d_state,
-                        dtype=torch.promote_types(like.dtype, torch.float32),
-                    ),
-                )
-                for _ in range(config.n_layers)
-            ],
-            torch.zeros(n_rows, dtype=torch.int64, device=like.device),
-        )  # fmt: skip
+        precise = torch.promote_types(like.dtype, torch.float32)
+        shape = (n_rows, config.n_heads, config.d_head, config.d_state)
+        layers = [
+            LayerState(
+                History(like.new_zeros(n_rows, config.conv_width - 1, config.convolved)),
+                like.new_zeros(shape, dtype=precise),
+            )
+            for _ in self.blocks
+        ]
+        return CarriedCache(layers, torch.zeros(n_rows, dtype=torch.int64, device=like.device))
 
 
 def mamba2_table(config: Mamba2Config) -> list[Row]:

@@ -1,17 +1,18 @@
 """Document numbers of a packed window become counts of boundaries: what convolutions and recurrences are cut by."""
 
-import torch.nn.functional as F
 from torch import Tensor
 
 
-def count_pieces(document_BT: Tensor | None) -> Tensor | None:
-    """Boundaries up to and with each position, (B, T), 0 in the first document; None when there is none.
+def count_pieces(document_BT: Tensor | None, continues: bool) -> Tensor | None:
+    """Boundaries up to and with each position, (B, T); None when there is none.
 
-    On a GPU the answer is never None for given numbers: to look would be to wait.
+    `continues`: the rows come with a history, and the document it belongs to has the number 0; a row that begins with
+    another begins with a boundary. On a GPU the answer is never None for given numbers: to look would be to wait.
     """
     if document_BT is None:
         return None
-    changed_BT = document_BT[:, 1:] != document_BT[:, :-1]
-    if document_BT.device.type == "cpu" and not changed_BT.any():
+    begins_BT = document_BT != document_BT.roll(1, 1)
+    begins_BT[:, 0] = document_BT[:, 0] != 0 if continues else False
+    if document_BT.device.type == "cpu" and not begins_BT.any():
         return None
-    return F.pad(changed_BT.cumsum(1), (1, 0))
+    return begins_BT.cumsum(1)

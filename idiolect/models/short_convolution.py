@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from idiolect.models.carried import History
+
 
 class ShortConvolution(nn.Module):
     """`taps.0` weighs the position itself, `taps.1` the one before, ...; vectors, so no optimiser of matrices."""
@@ -21,24 +23,23 @@ class ShortConvolution(nn.Module):
         self.taps = nn.ParameterList(nn.Parameter(torch.empty(channels)) for _ in range(width))
         self.bias = nn.Parameter(torch.empty(channels)) if bias else None
 
-    def forward(self, x_BTC: Tensor, past_BTC: Tensor | None = None, piece_BT: Tensor | None = None) -> Tensor:
-        """silu of the convolution, (B, T, channels). `past_BTC`: the last width - 1 inputs, zeros where none.
+    def forward(self, x_BTC: Tensor, history: History | None = None, piece_BT: Tensor | None = None) -> Tensor:
+        """silu of the convolution, (B, T, channels); `history` holds the width - 1 inputs before these.
 
         `piece_BT` counts boundaries: a tap that would reach across one reads nothing.
         """
-        if past_BTC is None and piece_BT is None:
+        if history is None and piece_BT is None:
             return _ConvolveAndSiLU.apply(x_BTC, self.bias, *self.taps)
         n_past, T = len(self.taps) - 1, x_BTC.shape[1]
-        both_BSC = (
-            F.pad(x_BTC, (0, 0, n_past, 0)) if past_BTC is None else torch.cat([past_BTC.to(x_BTC.dtype), x_BTC], 1)
-        )
-        # What came before the window belongs to its first document.
+        before_BSC = F.pad(x_BTC, (0, 0, n_past, 0)) if history is None else history.extend(x_BTC)
+        # What came before the window belongs to the piece numbered 0.
         piece_BS = None if piece_BT is None else F.pad(piece_BT, (n_past, 0))
         sum_BTC = x_BTC * self.taps[0].to(x_BTC.dtype)
         for back, tap_C in enumerate(self.taps[1:], 1):
-            shifted_BTC = both_BSC[:, n_past - back : n_past - back + T]
+            place = slice(n_past - back, n_past - back + T)
+            shifted_BTC = before_BSC[:, place]
             if piece_BS is not None:
-                shifted_BTC = shifted_BTC * (piece_BS[:, n_past - back : n_past - back + T] == piece_BT)[..., None]
+                shifted_BTC = shifted_BTC * (piece_BS[:, place] == piece_BT)[..., None]
             sum_BTC = torch.addcmul(sum_BTC, shifted_BTC, tap_C.to(x_BTC.dtype))
         return F.silu(sum_BTC if self.bias is None else sum_BTC + self.bias.to(x_BTC.dtype))
 

@@ -9,19 +9,23 @@ One file a family. Besides its settings, a family's config says, as class variab
 """
 
 from idiolect.models.config.bert import BertConfig, bert_like, modernbert_like
+from idiolect.models.config.convolutional import CNNConfig
 from idiolect.models.config.gpt import GPTConfig, gpt2_like, llama_like, table_rows
 from idiolect.models.config.linear_recurrent import Mamba2Config
 from idiolect.models.config.ngram import NGramConfig
 from idiolect.models.config.recurrent import GRUConfig, LSTMConfig, RNNConfig
+from idiolect.models.config.seq2seq import Seq2SeqConfig
 from idiolect.models.config.t5 import T5Config, t5_like, t5_v1_1_like
 
 __all__ = [
     "BertConfig",
+    "CNNConfig",
     "GPTConfig",
     "GRUConfig",
     "LSTMConfig",
     "Mamba2Config",
     "NGramConfig",
+    "Seq2SeqConfig",
     "T5Config",
     "RNNConfig",
     "bert_like",
