@@ -70,7 +70,7 @@ def saved_bytes(model: nn.Module, batch) -> int:
 
 
 def _moments(config: Config, vocabulary_size: int, optim: OptimConfig) -> int:
-    """Bytes the optimiser remembers, the weights' running average included: from the groups of a model without memory."""
+    """Bytes the optimiser remembers, the running average included: from the groups of a model without memory."""
     with torch.device("meta"):
         model = family(config.kind).load()(config, vocabulary_size)
     groups = {name: sum(p.numel() for p in found.values()) for name, found in assign_groups(model).items()}
