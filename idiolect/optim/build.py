@@ -10,6 +10,7 @@ from idiolect.optim.lion import Lion
 from idiolect.optim.muon import Muon
 from idiolect.optim.optimiser import Optimiser
 from idiolect.optim.rows import RowAdagrad, RowAdam
+from idiolect.optim.sgd import SGD
 
 
 def build_optimiser(config: OptimConfig, model: nn.Module) -> Optimiser:
@@ -77,7 +78,7 @@ def _build_adam(kind: type[Optimizer], rule: AdamWConfig, groups: list[dict]) ->
 
 
 _BUILD = {
-    "sgd": lambda rule, groups: torch.optim.SGD(
+    "sgd": lambda rule, groups: SGD(
         groups, lr=1.0, momentum=rule.momentum, nesterov=rule.nesterov and rule.momentum > 0, fused=True
     ),
     "adam": lambda rule, groups: _build_adam(torch.optim.Adam, rule, groups),

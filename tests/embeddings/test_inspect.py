@@ -44,7 +44,7 @@ def test_analogies_and_neighbours_follow_the_geometry(lexicon):
     assert analogy(lexicon, a, b, c)[0]["word"] == "queen"
     assert all(entry["word"] not in ("man", "king", "woman") for entry in analogy(lexicon, a, b, c, 50))
     near = neighbours(lexicon, b, 3)
-    brute = sorted((-float(lexicon.unit_VD[i] @ lexicon.unit_VD[b]) for i in range(len(lexicon.unit_VD)) if i != b))
+    brute = sorted(-float(lexicon.unit_VD[i] @ lexicon.unit_VD[b]) for i in range(len(lexicon.unit_VD)) if i != b)
     assert near[0]["cosine"] <= -brute[0] + 1e-6
 
 

@@ -1,4 +1,4 @@
-"""Vectors from one's own text: deterministic, lined up with the vocabulary, nothing cut, and they know what goes with what."""
+"""Vectors from one's own text: the same each time, lined up with the vocabulary, nothing cut, and of some sense."""
 
 import hashlib
 import os
@@ -64,7 +64,7 @@ def test_the_same_text_gives_the_same_vectors_in_another_process(shards, trained
         "import sys, hashlib; from pathlib import Path; from idiolect.embeddings.config import SkipGramConfig\n"
         "from idiolect.embeddings.train import train_skip_gram; from idiolect.progress import Progress\n"
         "from idiolect.tokenizer.shards import Shards\n"
-        f"c = SkipGramConfig(min_count=1, epochs=8, learning_rate=0.05)\n"
+        "c = SkipGramConfig(min_count=1, epochs=8, learning_rate=0.05)\n"
         "v = train_skip_gram(Shards(Path(sys.argv[1]), 'train'), 16, c, Progress.silent())[1]\n"
         "print(hashlib.sha256(v.tobytes()).hexdigest())"
     )
