@@ -13,6 +13,7 @@ from torch import nn
 
 from idiolect.generate.config import GenerateConfig
 from idiolect.generate.decode import Generated, generate
+from idiolect.generate.fill import check_can_talk
 
 HELP = """\
 Write a line and the model continues it; an empty line lets it go on. Everything said so far is what it reads.
@@ -27,7 +28,11 @@ Write a line and the model continues it; an empty line lets it go on. Everything
 def chat(
     model: nn.Module, tokenizer: Any, config: GenerateConfig, source: TextIO | None = None, sink: TextIO | None = None
 ) -> int:
-    """Talk until /quit or the end of the input; the number of texts the model wrote."""
+    """Talk until /quit or the end of the input; the number of texts the model wrote.
+
+    Raises RecipeError for a model that can't talk.
+    """
+    check_can_talk(model)
     source, sink = source or sys.stdin, sink or sys.stdout
     return _Chat(model, tokenizer, config, sink).run(_lines(source, sink))
 

@@ -11,6 +11,7 @@ context_length / 2 tokens, and the model always sees at least that much.
 """
 
 import math
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -21,8 +22,8 @@ from torch import nn
 from idiolect.errors import NumericsError
 from idiolect.generate import sampling
 from idiolect.generate.config import GenerateConfig
+from idiolect.generate.fill import write
 from idiolect.generate.row import Generated, OnText, Row
-from idiolect.models.contract import place_of
 
 
 def generate(
@@ -33,6 +34,8 @@ def generate(
     An empty prompt begins a document. `on_text` sees each text grow, whole characters at a time. Raises NumericsError
     when the model's logits are not numbers.
     """
+    if model.reads == "both":
+        return write(model, tokenizer, prompts, config, on_text)
     prompt_ids = [tokenizer.encode(prompt).tolist() or [tokenizer.end_id] for prompt in prompts]
     numbered = enumerate(ids for ids in prompt_ids for _ in range(config.samples))
     rows = [Row(number, ids, number % config.samples, config, tokenizer) for number, ids in numbered]
@@ -47,9 +50,14 @@ def generate(
     return [row.result(config.samples) for row in rows]
 
 
+def reach_of(model: nn.Module) -> int:
+    """How many tokens the model reads before a window must be moved; a state of one size holds any number."""
+    return sys.maxsize if getattr(model, "unbounded", False) else model.context_length
+
+
 def _next_batch(waiting: list[Row], model: nn.Module, config: GenerateConfig) -> list[Row]:
     """The shortest rows, as many as may be decoded together; less than half of what is read may be padding."""
-    by_length = sorted((row.n_window(model.context_length), row.number, row) for row in waiting)
+    by_length = sorted((row.n_window(reach_of(model)), row.number, row) for row in waiting)
     longest = max(64, 2 * by_length[0][0])
     return [row for n_window, _, row in by_length[: config.batch_rows] if n_window <= longest]
 
@@ -60,13 +68,13 @@ class _Decoding:
     def __init__(self, model: nn.Module, tokenizer: Any, config: GenerateConfig, rows: list[Row], on_text):
         self.model, self.config, self.rows, self.on_text = model, config, rows, on_text
         self.end_id = tokenizer.end_id
-        self.forbidden_V = forbidden(tokenizer, config, model)
+        self.forbidden_V = sampling.forbidden(tokenizer, config, model)
         self.device = self.forbidden_V.device
         self.seen_BV: torch.Tensor | None = None
 
     def run(self) -> None:
         started = time.perf_counter()
-        context_length = self.model.context_length
+        context_length = reach_of(self.model)
         rooms = {row.number: context_length - row.n_window(context_length) for row in self.rows}
         logits_BV = self._read_windows()
         while True:
@@ -85,12 +93,12 @@ class _Decoding:
 
     def _read_windows(self) -> torch.Tensor:
         """Read every row's window, padded on the right; the logits after its last token, logits_BV."""
-        windows = [tuple(row.window(self.model.context_length)) for row in self.rows]
+        windows = [tuple(row.window(reach_of(self.model))) for row in self.rows]
         # Samples of one prompt are read once: only then do their ways part.
         place = {window: i for i, window in enumerate(dict.fromkeys(windows))}
         lengths = [len(window) for window in place]
         longest = max(lengths)
-        capacity = min(self.model.context_length, longest + self.config.max_tokens)
+        capacity = min(reach_of(self.model), longest + self.config.max_tokens)
         padded_BT = torch.tensor([list(window) + [0] * (longest - len(window)) for window in place], device=self.device)
         lengths_B = torch.tensor(lengths, device=self.device)
         hidden_BTD, cache = self.model(padded_BT, self.model.new_cache(len(place), capacity))
@@ -145,12 +153,3 @@ class _Decoding:
         if self.seen_BV is not None:
             self.seen_BV = self.seen_BV[kept_B]
         return ids_B[kept_B]
-
-
-def forbidden(tokenizer: Any, config: GenerateConfig, model: nn.Module) -> torch.Tensor:
-    """What is added to the logits, forbidden_V: -inf for ids that are no text (padding, reserved)."""
-    forbidden_V = torch.zeros(model.vocabulary_size)
-    forbidden_V[tokenizer.vocabulary_size :] = -math.inf
-    forbidden_V[: tokenizer.vocabulary_size][torch.from_numpy(tokenizer.bytes_per_token == 0)] = -math.inf
-    forbidden_V[tokenizer.end_id] = 0.0 if config.stop_at_end else -math.inf
-    return forbidden_V.to(place_of(model))

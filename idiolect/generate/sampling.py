@@ -7,8 +7,13 @@ is what decoding runs.
 """
 
 import math
+from typing import Any
 
 import torch
+from torch import nn
+
+from idiolect.generate.config import GenerateConfig
+from idiolect.models.contract import place_of as where_is
 
 # top-p without top-k would need the whole vocabulary sorted; this many of the likeliest nearly always hold the share
 # asked for, and a row where they don't is sorted in full.
@@ -110,3 +115,12 @@ def _draw_sorted(sorted_BK, ids_BK, total_B1, chance_B, top_p: float, min_p: flo
         dropped_BK[:, 0] = False
         kept_BK = kept_BK.masked_fill(dropped_BK, -math.inf)
     return ids_BK.gather(-1, draw(kept_BK, chance_B).unsqueeze(-1)).squeeze(-1)
+
+
+def forbidden(tokenizer: Any, config: GenerateConfig, model: nn.Module) -> torch.Tensor:
+    """What is added to the logits, forbidden_V: -inf for ids that are no text (padding, reserved)."""
+    forbidden_V = torch.zeros(model.vocabulary_size)
+    forbidden_V[tokenizer.vocabulary_size :] = -math.inf
+    forbidden_V[: tokenizer.vocabulary_size][torch.from_numpy(tokenizer.bytes_per_token == 0)] = -math.inf
+    forbidden_V[tokenizer.end_id] = 0.0 if config.stop_at_end else -math.inf
+    return forbidden_V.to(where_is(model))

@@ -6,6 +6,7 @@ from idiolect import rundir
 from idiolect.config import flatten
 from idiolect.evaluate.score import score
 from idiolect.generate.decode import generate
+from idiolect.generate.fill import fill, has_gaps
 from idiolect.plan.config import PlanConfig
 from idiolect.progress import read_metrics
 from idiolect.report import page
@@ -40,6 +41,7 @@ def evaluated(job: Job, ready: Prepared, floors: FloorsOf, which: str = "best") 
             batch_tokens=recipe.evaluate.batch_tokens, limit_tokens=recipe.evaluate.limit_of(recipe.model.reads),
             boundaries=recipe.data.boundaries, device=job.device.for_scores(), progress=job.progress,
             against=floors.best_nats(split) if held_out else None, masks_per_pass=recipe.evaluate.masks_per_pass,
+            carry_state=recipe.carries_state,
         )  # fmt: skip
         if held_out:
             splits[split]["floors"] = floors.figures(split)
@@ -66,8 +68,11 @@ def sampled(job: Job, ready: Prepared, which: str = "best") -> list[dict]:
     config = recipe.generate
     if not recipe.prompts:
         config, prompts = config.model_copy(update={"samples": 3}), [""]
-    texts = generate(model, ready.tokenizer, prompts, config)
-    samples = [{"prompt": prompts[text.prompt], "text": text.text} for text in texts]
+    if any(has_gaps(model, prompt) for prompt in prompts):
+        samples = [{"prompt": "", "text": text.text} for text in fill(model, ready.tokenizer, prompts, config)]
+    else:
+        texts = generate(model, ready.tokenizer, prompts, config)
+        samples = [{"prompt": prompts[text.prompt], "text": text.text} for text in texts]
     rundir.write_json(path, {"fingerprint": key, "step": checkpoint.step, "samples": samples})
     rundir.write_atomic(job.run.samples, "\n\n---\n\n".join(s["prompt"] + s["text"] for s in samples) + "\n")
     return samples

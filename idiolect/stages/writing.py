@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from idiolect.generate.decode import generate
+from idiolect.generate.fill import fill, has_gaps
 from idiolect.progress import show_seconds
 from idiolect.rundir import RunDir, read_json
 from idiolect.stages.job import RECORD, Job
@@ -26,6 +27,8 @@ def written(job: Job, prompts: list[str], which: str, json: bool) -> dict:
     model, tokenizer = speaker(job, which)
     prompts = prompts or list(job.recipe.prompts) or [""]
     config = job.recipe.generate
+    if any(has_gaps(model, prompt) for prompt in prompts):
+        return filled(job, model, tokenizer, prompts, json)
     streams = len(prompts) * config.samples == 1 and not json
     if streams:
         sys.stdout.write(prompts[0])
@@ -53,6 +56,32 @@ def written(job: Job, prompts: list[str], which: str, json: bool) -> dict:
             for t in texts
         ]
     }
+
+
+def filled(job: Job, model, tokenizer, prompts: list[str], json: bool) -> dict:
+    """Fill the gaps of each prompt and show what else might stand there."""
+    found = []
+    for text in fill(model, tokenizer, prompts, job.recipe.generate):
+        if not json:
+            sys.stdout.write(text.text + "\n")
+            for gap in text.gaps:
+                listed = "   ".join(f"{100 * p:.1f} % {token!r}" for token, p in gap.candidates)
+                sys.stdout.write(f"    {listed}\n")
+        found.append(
+            {
+                "prompt": prompts[text.prompt],
+                "text": text.text,
+                "nats": list(text.nats),
+                "gaps": [
+                    {
+                        "filled": gap.filled,
+                        "candidates": [{"token": token, "probability": p} for token, p in gap.candidates],
+                    }
+                    for gap in text.gaps
+                ],
+            }
+        )
+    return {"texts": found}
 
 
 def exported(job: Job, which: str, out: Path | None) -> dict:
