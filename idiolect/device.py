@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import gc
 import os
 import sys
@@ -207,8 +208,9 @@ def peak_flops(device: Device) -> float | None:
     return measure_peak_flops(device.dtype) if device.torch.type == "cpu" else None
 
 
+@functools.cache
 def measure_peak_flops(dtype: torch.dtype | None = None, size: int = 1024, seconds: float = 0.4) -> float:
-    """Best rate of a matrix product of this size and precision, timed here and now for about `seconds`."""
+    """Best rate of a matrix product of this size and precision, timed once a process for about `seconds`."""
     import torch
 
     generator = torch.Generator().manual_seed(0)

@@ -79,9 +79,10 @@ def panel(
 
 def spread(lines: Sequence[Line]) -> tuple[float, float]:
     """The values a panel shows: to the lowest end, and up to where all but the first steps of curves lie."""
-    values = sorted(value for line in lines for value in (*line.y, *line.low))
-    tops = sorted(value for line in lines for value in line.y)
-    low, high = values[0], tops[int(0.97 * (len(tops) - 1))]
+    values = sorted(value for line in lines for value in line.y)
+    # Of bands the ends alone: early on, seeds differ by more than the curves ever fall.
+    low = min([values[0], *(line.low[-1] for line in lines if line.low)])
+    high = values[int(0.97 * (len(values) - 1))]
     room = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
     return low - room, high + room
 

@@ -16,12 +16,12 @@ def matched(kind: str, target: int, tolerance: float = 0.1, **more):
     return match(lambda width: make(width, 64), lambda one: counted(one, V, **more), target, tolerance, kind)
 
 
-@pytest.mark.parametrize("target", [100_000, 300_000, 1_000_000, 10_000_000])
+@pytest.mark.parametrize("target, most", [(100_000, 0.15), (300_000, 0.1), (1_000_000, 0.1), (10_000_000, 0.1)])
 @pytest.mark.parametrize("kind", SIZED)
-def test_every_family_comes_near(kind, target):
-    found = matched(kind, target)
+def test_every_family_comes_near(kind, target, most):
+    found = matched(kind, target, most)
     assert found.parameters == sum(found.config.count_parameters(V).values())
-    assert abs(found.parameters / target - 1) == pytest.approx(abs(found.mismatch)) and abs(found.mismatch) < 0.1
+    assert abs(found.parameters / target - 1) == pytest.approx(abs(found.mismatch)) and abs(found.mismatch) < most
     assert found.config.context_length == 64
 
 

@@ -8,7 +8,7 @@ from idiolect.report.sections import absent, fold, frame, part, table
 
 GLOSS = "Each was given the same budget and the same search for its learning rate. No difference is a verdict, too."
 AXES = {"seconds": "seconds of training", "flops": "FLOPs of training"}
-HEAD = ("", "bits per byte", "±", "parameters", "layers x width", "learning rate", "steps", "tokens", "time",
+HEAD = ("", "bits per byte", "parameters", "layers x width", "learning rate", "steps", "tokens", "time",
         "tokens/s", "FLOPs/token", "memory")  # fmt: skip
 
 
@@ -83,14 +83,12 @@ def rows(data: dict) -> list[list[str]]:
 
 
 def cells(row: dict) -> list[str]:
-    score, counted = row["bits_per_byte"], row["role"] == "counted"
-    half = f"{score['high'] - score['value']:.3f}" if score and score["n"] > 1 else figures.DASH
+    counted = row["role"] == "counted"
     off = f" ({row['mismatch']:+.1%})" if row["mismatch"] is not None else ""
     rate = figures.DASH if row["learning_rate"] is None or counted else f"{row['learning_rate']:.2g}"
     return [
         label(row),
-        f"{score['value']:.3f}" if score else "failed" if row["failed"] else figures.DASH,
-        half,
+        written(row),
         figures.DASH if counted else figures.short(row["parameters"]) + off,
         row["shape"],
         rate + (" (end)" if row["at_edge"] else ""),
@@ -101,6 +99,14 @@ def cells(row: dict) -> list[str]:
         figures.short(row["flops_per_token"]) if row["flops_per_token"] else figures.DASH,
         figures.size(row["memory_bytes"]),
     ]
+
+
+def written(row: dict) -> str:
+    """A score with the half-width of its interval."""
+    score = row["bits_per_byte"]
+    if not score:
+        return "failed" if row["failed"] else figures.DASH
+    return f"{score['value']:.3f}" + (f" ± {score['high'] - score['value']:.3f}" if score["n"] > 1 else "")
 
 
 def folds(data: dict) -> list[Markup]:
@@ -120,7 +126,7 @@ def folds(data: dict) -> list[Markup]:
     shown = []
     if pairs:
         head = ["", "bits per byte", "over seeds", "p", "Holm", "over text"]
-        shown.append(fold(f"All {len(pairs)} pairs", table(head, pairs, numeric=range(1, 6))))
+        shown.append(fold("Every pair", table(head, pairs, numeric=range(1, 6))))
     if tried:
         head = ["", "learning rate", "validation bits per byte", ""]
         shown.append(fold("The search for learning rates", table(head, tried, numeric=(1, 2))))
