@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from idiolect.errors import RecipeError
 from idiolect.models.cache import KeyValueCache
 from idiolect.models.config import T5Config
 from idiolect.models.initialise import Row, initialise
@@ -22,6 +21,7 @@ from idiolect.models.norms import build_norm
 from idiolect.models.positions import NoTable, RotaryTable, build_rotation, check_length
 from idiolect.models.relative import NoBias, RelativeBias
 from idiolect.models.source_cache import SourceCache
+from idiolect.models.source_masks import given, of_source, seeing, within_source
 
 
 def t5_table(config: T5Config) -> list[Row]:
@@ -170,11 +170,12 @@ class T5(nn.Module):
         if cache is not None:
             memory, source_mask_BS = cache.memory, cache.source_mask_BS
         else:
-            encoded_BSD = self.encode(_given(source_BS), source_mask_BS, source_document_BS)
+            encoded_BSD = self.encode(given(source_BS), source_mask_BS, source_document_BS)
             memory = [block.memory(encoded_BSD) for block in self.decoder]
         target = None if cache is None else cache.target
         own, positions_BT = self._own_sight(tokens_BT, target, document_BT)
-        across = _sight_of_source(source_mask_BS, document_BT, source_document_BS)
+        reach, blind_BT1 = seeing(of_source(source_mask_BS, document_BT, source_document_BS))
+        across = Sight(reach, blind_B1T1=None if blind_BT1 is None else blind_BT1[:, None])
         x_BTD = self.dropout(self.embed(tokens_BT))
         for block, (k_BHSK, v_BHSK) in zip(self.decoder, memory, strict=True):
             x_BTD = block(x_BTD, own, across, (k_BHSK, v_BHSK), target, positions_BT)
@@ -189,7 +190,7 @@ class T5(nn.Module):
         n_source = source_BS.shape[1]
         check_length(n_source, self.config.most_positions)
         positions_1S = torch.arange(n_source, device=source_BS.device)[None]
-        mask_BSS = _both_sides(source_mask_BS, source_document_BS)
+        mask_BSS = within_source(source_mask_BS, source_document_BS)
         sight = Sight(
             _biased(Reach(mask_BSS, False), self.encoder_bias(positions_1S, n_source)), self.rotary_table(positions_1S)
         )
@@ -243,7 +244,7 @@ class T5(nn.Module):
     ) -> SourceCache:
         """An empty cache of targets that holds the encoded source. Raises RecipeError without a source."""
         config = self.config
-        encoded_BSD = self.encode(_given(source_BS), source_mask_BS)
+        encoded_BSD = self.encode(given(source_BS), source_mask_BS)
         memory = [block.memory(encoded_BSD) for block in self.decoder]
         target = KeyValueCache(
             config.resolved_n_decoder_layers, n_rows, config.n_heads, capacity or self.context_length,
@@ -271,40 +272,3 @@ def _biased(reach: Reach, bias_BHTS: Tensor | None) -> Reach:
         ahead_TS = torch.ones(n_targets, n_keys, dtype=torch.bool, device=bias_BHTS.device).triu(1)
         return Reach(bias_BHTS.masked_fill(ahead_TS, -torch.inf), False)
     return Reach(bias_BHTS, False)
-
-
-def _both_sides(source_mask_BS: Tensor | None, source_document_BS: Tensor | None) -> Tensor | None:
-    """Which source positions see which, (B, 1, S or 1, S); None: all see all."""
-    mask_BSS = None if source_mask_BS is None else source_mask_BS[:, None]
-    if source_document_BS is not None:
-        same_BSS = source_document_BS[:, :, None] == source_document_BS[:, None]
-        mask_BSS = same_BSS if mask_BSS is None else same_BSS & mask_BSS
-    if mask_BSS is None:
-        return None
-    # Padding sees itself: a softmax over nothing would be NaN, and NaN times an attention of 0 is still NaN.
-    n_source = mask_BSS.shape[-1]
-    return (mask_BSS | torch.eye(n_source, dtype=torch.bool, device=mask_BSS.device))[:, None]
-
-
-def _sight_of_source(
-    source_mask_BS: Tensor | None, document_BT: Tensor | None, source_document_BS: Tensor | None
-) -> Sight:
-    """What targets see of the source; one whose document has no part in it sees nothing."""
-    mask_BTS = None if source_mask_BS is None else source_mask_BS[:, None]
-    if document_BT is not None and source_document_BS is not None:
-        same_BTS = document_BT[:, :, None] == source_document_BS[:, None]
-        mask_BTS = same_BTS if mask_BTS is None else same_BTS & mask_BTS
-    if mask_BTS is None:
-        return Sight(Reach(None, False))
-    blind_BT1 = ~mask_BTS.any(-1, keepdim=True)
-    return Sight(Reach((mask_BTS | blind_BT1)[:, None], False), blind_B1T1=blind_BT1[:, None])
-
-
-def _given(source_BS: Tensor | None) -> Tensor:
-    if source_BS is None:
-        raise RecipeError(
-            "an encoder-decoder was given no source",
-            why="its decoder writes what belongs to a source, which comes with the tokens or with the cache",
-            fix="model(tokens, source_BS=...), or model.new_cache(n_rows, source_BS=...) when decoding",
-        )
-    return source_BS

@@ -12,8 +12,8 @@ from idiolect.models.build import build_model
 from idiolect.models.contract import Cache, Model
 from idiolect.models.measure import parameters
 from idiolect.optim.build import build_optimiser
-from idiolect.optim.config import MuonConfig, OptimConfig
-from idiolect.optim.groups import assign_groups
+from idiolect.optim.config import AdamWConfig, MuonConfig, OptimConfig
+from idiolect.optim.groups import assign_groups, fused_rows
 from tests.models.source_settings import SMALL, SOURCE_VARIANTS, V
 from tests.models.toys import build_open, draw_tokens
 
@@ -43,7 +43,7 @@ def influence(name, **how):
 
     def catch(module, inputs, output):
         output.retain_grad()
-        caught[inputs[0].shape[1]] = output
+        caught[inputs[0].numel()] = output
 
     model.embed.register_forward_hook(catch)
     logits = logits_of(model, tokens, source, **how)
@@ -55,7 +55,7 @@ def influence(name, **how):
         (logits[0, t] @ weights).backward(retain_graph=True)
         for width, found in rows.items():
             gradient = caught[width].grad
-            found.append(torch.zeros(width) if gradient is None else gradient[0].abs().sum(-1))
+            found.append(torch.zeros(width) if gradient is None else gradient.flatten(0, 1).abs().sum(-1))
     return torch.stack(rows[T]), torch.stack(rows[S])
 
 
@@ -150,7 +150,7 @@ def test_leaks_are_caught(name, monkeypatch):
     mask = torch.ones(1, S, dtype=torch.bool)
     mask[0, 7:] = False
     with monkeypatch.context() as patch:
-        patch.setattr(t5, "_both_sides", lambda *masks: None)
+        patch.setattr(t5, "within_source", lambda *masks: None)
         assert (influence(name, source_mask_BS=mask)[1][:, 7:] > 0).any()
     with monkeypatch.context() as patch:
         patch.setattr(t5, "build_reach", lambda *how: t5.Reach(None, False))
@@ -227,12 +227,13 @@ def test_forward_flops_equal_torchs_count(name, n_source, n_target):
     config = SOURCE_VARIANTS[name]
     model = build_model(config, V, 0).eval()
     tokens, source = draw_tokens(2, n_target, V), draw_tokens(2, n_source, V)
-    with FlopCounterMode(display=False) as counter, torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
-        with torch.no_grad():
-            logits_of(model, tokens, source)
+    # The plain kernels are made of products that torch's counter sees; it sees nothing of the fused ones on a CPU.
+    plain = torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)
+    with FlopCounterMode(display=False) as counter, plain, torch.backends.mkldnn.flags(enabled=False), torch.no_grad():
+        logits_of(model, tokens, source)
     assert counter.get_total_flops() == 2 * sum(config.count_sample_flops(V, n_source, n_target).values())
     whole = config.count_sample_flops(V, 24, 24)
-    assert config.count_flops(V, 24) == {part: operations / 24 for part, operations in whole.items()}
+    assert config.count_flops(V, 24) == {part: operations // 24 for part, operations in whole.items()}
 
 
 @pytest.mark.parametrize("name", SOURCE_VARIANTS)
@@ -254,19 +255,20 @@ def test_parameters_fall_into_sensible_groups(name):
     assert bool(groups["head"]) == (not SOURCE_VARIANTS[name].tied_head)
     assert not groups["scalars"]
     state = dict(model.named_parameters())
-    for key, rows in model.fused_rows.items():
+    for key, rows in fused_rows(model).items():
         assert sum(rows) == state[key].shape[0]
     build_optimiser(OptimConfig(optimiser=MuonConfig()), model)
 
 
 @pytest.mark.parametrize("name", SOURCE_VARIANTS)
-def test_a_copy_is_learned_by_the_defaults(name):
+def test_a_copy_is_learned(name):
     """A few steps of AdamW teach every family to copy its source, which only the way through the encoder can."""
     config = SOURCE_VARIANTS[name]
     model = build_model(config, 12, 0).train()
-    optimiser = build_optimiser(OptimConfig(), model)
+    rate = 1e-3 if config.kind == "t5" else 1e-2
+    optimiser = build_optimiser(OptimConfig(optimiser=AdamWConfig(learning_rate=rate)), model)
     losses = []
-    for step in range(60):
+    for step in range(60 if config.kind == "t5" else 140):
         source = draw_tokens(16, 6, 10, seed=step)
         tokens = torch.cat((torch.full((16, 1), 11), source[:, :-1]), 1)
         nats = F.cross_entropy(logits_of(model, tokens, source).flatten(0, 1), source.flatten())
@@ -290,7 +292,7 @@ def test_sized_makes_a_member_of_that_width(name):
 
 
 def test_without_a_source_there_is_one_clear_error():
-    for name in ("t5",):
+    for name in ("t5", "bahdanau"):
         model = build_model(SOURCE_VARIANTS[name], V, 0)
         with pytest.raises(RecipeError, match="no source"):
             model(draw_tokens(1, 3, V))

@@ -1,0 +1,124 @@
+"""What a recurrent sequence-to-sequence model is made of: an encoder from both sides, a decoder, attention between."""
+
+from typing import ClassVar, Literal
+
+from pydantic import model_validator
+
+from idiolect.config import Config, field
+from idiolect.errors import RecipeError
+from idiolect.models.config.recurrent import GRUConfig, LSTMConfig
+
+
+class Seq2SeqConfig(Config):
+    """A recurrent encoder-decoder with attention (arXiv 1409.0473, 1508.04025).
+
+    What the decoder has attended to can be fed to its upper layers, not into its own next step (Luong et al., section
+    3.3; Bahdanau et al., equation 6): that would make training go token by token, for a gain the upper layers have too
+    (arXiv 1609.08144, section 3).
+    """
+
+    reads: ClassVar[str] = "source"
+
+    kind: Literal["seq2seq"] = "seq2seq"
+    context_length: int = field(
+        64, "tokens of a window, which its objective parts into source and target", gt=0, le=2**20
+    )
+    cell: Literal["gru", "lstm"] = field("lstm", "lstm, or gru (arXiv 1406.1078)")
+    n_layers: int = field(1, "layers of the encoder, each in both directions", gt=0, le=1024)
+    n_decoder_layers: int = field(0, "layers of the decoder; 0 = n_layers", ge=0, le=1024)
+    d_model: int = field(256, "width of embeddings, of the decoder, and of both directions together", gt=0, le=2**16)
+    attention: Literal["bahdanau", "dot", "general", "concat"] = field(
+        "general",
+        "score of a source position: additive, from the state before the token (bahdanau) or after it (concat), or a "
+        "product, plain (dot) or with a matrix (general)",
+    )
+    feed_context: bool = field(
+        False, "the first decoder layer attends, and the others read what it found; false: the last one attends"
+    )
+    bias: bool = field(True, "vectors added inside the cells (the head never has one)")
+    dropout: float = field(0.0, "share of activations dropped between layers and before the head", ge=0.0, lt=1.0)
+    tied_head: bool = field(True, "the head reuses the token embedding (arXiv 1608.05859)")
+    embedding_range: float = field(0.1, "embeddings start uniform between - and + this (arXiv 1508.04025)", gt=0)
+
+    @classmethod
+    def sized(cls, d_model: int, context_length: int) -> "Seq2SeqConfig":
+        """One layer either side, of this width."""
+        return cls(d_model=d_model, context_length=context_length)
+
+    @property
+    def resolved_n_decoder_layers(self) -> int:
+        return self.n_decoder_layers or self.n_layers
+
+    @property
+    def cells(self) -> GRUConfig | LSTMConfig:
+        """The settings by which a recurrent layer is built."""
+        kind = LSTMConfig if self.cell == "lstm" else GRUConfig
+        return kind(d_model=self.d_model, bias=self.bias)
+
+    @property
+    def is_additive(self) -> bool:
+        return self.attention in ("bahdanau", "concat")
+
+    @property
+    def layer_widths(self) -> dict[str, list[tuple[int, int]]]:
+        """(input, output) width of every layer of cells; the encoder's two directions stand one after the other."""
+        d = self.d_model
+        return {
+            "encoder": [(d, d // 2)] * (2 * self.n_layers),
+            "decoder": [(d, d)] * self.resolved_n_decoder_layers,
+        }
+
+    def count_parameters(self, vocabulary_size: int) -> dict[str, int]:
+        """Learned numbers by part."""
+        d, cells = self.d_model, self.cells
+        weights = {
+            part: sum(cells.n_gates * (d_in * d_out + d_out**2) + self.bias * cells.n_bias * d_out for d_in, d_out in w)
+            for part, w in self.layer_widths.items()
+        }
+        score = {"dot": 0, "general": d * d}.get(self.attention, 2 * d * d + d)
+        return {
+            "embeddings": vocabulary_size * d,
+            **weights,
+            "attention": d * d + score + 2 * d * d,
+            "head": 0 if self.tied_head else vocabulary_size * d,
+        }
+
+    def count_flops(self, vocabulary_size: int, context_length: int) -> dict[str, int]:
+        """Operations of the forward pass per target token, by part, with a source as long as the target.
+
+        The summary's projection, once a source, is counted once a token's share, rounded down.
+        """
+        whole = self.count_sample_flops(vocabulary_size, context_length, context_length)
+        return {part: operations // context_length for part, operations in whole.items()}
+
+    def count_sample_flops(self, vocabulary_size: int, n_source: int, n_target: int) -> dict[str, int]:
+        """Operations of the forward pass for one source and its targets, by part."""
+        d, pairs = self.d_model, n_source * n_target
+        cells = {
+            part: sum(2 * self.cells.n_gates * (d_in * d_out + d_out**2) for d_in, d_out in widths)
+            for part, widths in self.layer_widths.items()
+        }
+        score = {"dot": 0, "general": 2 * d * d * n_target}.get(self.attention, 2 * d * d * (n_source + n_target))
+        return {
+            "encoder": cells["encoder"] * n_source,
+            "decoder": cells["decoder"] * n_target,
+            "attention": score + 2 * 2 * pairs * d + 2 * 2 * d * d * n_target,
+            "summary": 2 * d * d,
+            "head": 2 * vocabulary_size * d * n_target,
+        }
+
+    @model_validator(mode="after")
+    def check_shape(self):
+        if self.d_model % 2:
+            raise RecipeError(
+                f"model.d_model = {self.d_model} is odd",
+                why="the encoder's two directions share it equally",
+                fix=f"--model.d_model={self.d_model + 1}",
+            )
+        if self.feed_context and self.resolved_n_decoder_layers < 2:
+            raise RecipeError(
+                "model.feed_context needs a decoder of two layers or more",
+                why="what the first layer attends to is read by the layers above it",
+                fix="--model.n_decoder_layers=2, or --model.feed_context=false",
+            )
+        return self
