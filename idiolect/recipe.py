@@ -77,6 +77,12 @@ class Recipe(Config):
         """What the model learns to predict: the recipe's objective, or the family's own."""
         return resolve_objective(self.data.objective, self.model.reads, self.model.kind)
 
+    @property
+    def carries_state(self) -> bool:
+        """Whether the model reads on from window to window, in training and in scoring."""
+        left_to_right = self.objective.kind == "causal" and getattr(self.model, "carries_state", False)
+        return left_to_right and self.train.carry_state
+
     @model_validator(mode="after")
     def _agree(self) -> Self:
         _ = self.objective

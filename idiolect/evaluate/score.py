@@ -60,6 +60,7 @@ def score(
     against: dict[str, np.ndarray] | None = None,
     progress: Progress | None = None,
     masks_per_pass: int = 1,
+    carry_state: bool = False,
 ) -> dict:
     """Score a model on a split's shards.
 
@@ -67,17 +68,23 @@ def score(
     `against` maps a floor's name to its nats of the whole split: each adds a paired difference and a verdict.
     `device` is an idiolect Device; None computes in float32 where the model is. What reads both sides is scored by
     pseudo-likelihood (pseudo.py), `masks_per_pass` tokens at a time: marked so, and not compared with any floor.
+    `carry_state`: the model's state goes on from window to window, along a few streams (streams.py).
     Raises RecipeError for an impossible stride or model, NumericsError when a score is not finite.
     """
     scores = token_scores(
         model, shards, context_length, stride=stride, batch_tokens=batch_tokens, limit_tokens=limit_tokens,
         boundaries=boundaries, device=device, progress=progress, masks_per_pass=masks_per_pass,
+        carry_state=carry_state,
     )  # fmt: skip
     both = model.reads == "both"
     result = summarise(scores, shards, context_length, bytes_per_token, None if both else against)
+    # Streams don't overlap: what a window would read twice, the state has read.
+    stride = 0 if carry_state else stride
     result["about"] |= {"context_length": context_length, "stride": stride or context_length}
     if both:
         result["about"] |= {"kind": "pseudo-likelihood", "masks_per_pass": masks_per_pass}
+    if carry_state:
+        result["about"]["state"] = "carried along streams, each begun one window early, unscored"
     return result
 
 
@@ -93,6 +100,7 @@ def token_scores(
     device=None,
     progress: Progress | None = None,
     masks_per_pass: int = 1,
+    carry_state: bool = False,
 ) -> TokenScores:
     """Nats and hits of every token of the split (or of evenly spaced windows up to `limit_tokens`)."""
     check_request(model, shards, context_length, stride)
@@ -104,6 +112,12 @@ def token_scores(
         windows = pseudo.PseudoWindows(shards, context_length, stride)
         samples = samples_of(windows, limit_tokens)
         passes = pseudo.pseudo_passes(model, windows, samples, n_rows, masks_per_pass, boundaries, where, device)
+    elif carry_state:
+        from idiolect.evaluate import streams  # it builds on this module
+
+        windows = SequentialWindows(shards, context_length, boundaries)
+        samples = samples_of(windows, limit_tokens)
+        passes = streams.stream_passes(model, windows, limit_tokens, where, device)
     else:
         windows = SequentialWindows(shards, context_length, boundaries, stride or None)
         samples = samples_of(windows, limit_tokens)
@@ -115,7 +129,10 @@ def token_scores(
             for values, found in ((position, position_N), (nats, nats_N), (right, right_N)):
                 values.append(found)
             bar.advance(len(nats_N))
-    position_N, nats_N = np.concatenate(position), np.concatenate(nats)
+    position_N, nats_N, right_N = (np.concatenate(parts) for parts in (position, nats, right))
+    if carry_state:
+        in_order = position_N.argsort()
+        position_N, nats_N, right_N = position_N[in_order], nats_N[in_order], right_N[in_order]
     if not np.isfinite(nats_N).all():
         bad = position_N[~np.isfinite(nats_N)]
         raise NumericsError(
@@ -123,7 +140,7 @@ def token_scores(
             why="the weights hold NaN or infinity, or the logits overflowed",
             fix="use an earlier checkpoint, or lower the learning rate",
         )
-    return TokenScores(position_N, nats_N, np.concatenate(right), model.vocabulary_size)
+    return TokenScores(position_N, nats_N, right_N, model.vocabulary_size)
 
 
 def window_passes(model, windows: SequentialWindows, samples: np.ndarray, n_rows: int, where, device) -> Passes:

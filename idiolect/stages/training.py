@@ -12,6 +12,7 @@ import numpy as np
 from idiolect import distributed, rundir
 from idiolect.config import flatten
 from idiolect.data.objectives import Objective, build_objective
+from idiolect.data.streams import Streams
 from idiolect.data.windows import Windows
 from idiolect.device import peak_flops
 from idiolect.errors import CheckpointError, RecipeError
@@ -30,6 +31,7 @@ from idiolect.stages.job import RECORD, Job, lineage, record_of, save_recipe
 from idiolect.stages.prepared import Prepared
 from idiolect.stages.teaching import FACTS, load_teacher, teacher_facts
 from idiolect.stages.vectors import fitting_settings, frozen, start
+from idiolect.train.carry import Carry
 from idiolect.train.checkpoint import Checkpoint, CheckpointStore
 from idiolect.train.loop import batch_shape, train
 from idiolect.train.loss import build_loss
@@ -107,6 +109,8 @@ def run_loop(job: Job, ready: Prepared) -> Outcome:
     describe(job, model, split.n_tokens, samples * source.objective.stride)
     seed_dropout(recipe.seed)
     optimiser = build_optimiser(recipe.optim, model)
+    carry = Carry(model, samples) if recipe.carries_state else None
+    loss_of = carry.carrying(loss_of) if carry else loss_of
     # Of masked tokens there are no bits per byte: the rest of the text is given.
     bits = None if recipe.model.reads == "both" else split.n_tokens / split.n_bytes / np.log(2)
     training = Training(
@@ -119,15 +123,20 @@ def run_loop(job: Job, ready: Prepared) -> Outcome:
         peak_flops=peak_flops(device),
         settings=deciding_settings(flatten(recipe)) | ready.hashes | teacher_facts(job),
         breaking_keys=("model", "optim", "data", "seed", "ids", "vectors", "embeddings", "train.loss", *FACTS),
-        prefetch=recipe.data.prefetch_batches, frozen=frozen(job, model),
+        prefetch=recipe.data.prefetch_batches, frozen=frozen(job, model), carry=carry,
     )  # fmt: skip
     return train(training)
 
 
-def source_of(job: Job, ready: Prepared) -> Windows:
+def source_of(job: Job, ready: Prepared) -> Windows | Streams:
     """The training split as samples of the recipe's objective."""
-    seed = job.recipe.seed + job.recipe.data.seed
-    return Windows(ready.split("train"), objective_of(job, ready, seed), seed, job.recipe.data.shuffle)
+    recipe, split = job.recipe, ready.split("train")
+    seed = recipe.seed + recipe.data.seed
+    objective = objective_of(job, ready, seed)
+    if recipe.carries_state:
+        rows, _ = batch_shape(recipe.train, recipe.model.context_length)
+        return Streams(split, objective, rows, seed, recipe.data.shuffle)
+    return Windows(split, objective, seed, recipe.data.shuffle)
 
 
 def objective_of(job: Job, ready: Prepared, seed: int) -> Objective:
@@ -182,6 +191,7 @@ def validation_probes(job: Job, ready: Prepared) -> list[Probe]:
             model, held, recipe.model.context_length,
             bytes_per_token=ready.tokenizer.bytes_per_token, batch_tokens=recipe.evaluate.batch_tokens,
             limit_tokens=recipe.evaluate.validation_tokens, boundaries=recipe.data.boundaries, device=job.device,
+            carry_state=recipe.carries_state,
         )  # fmt: skip
         nats, bits = found["nats"]["value"], found["bits_per_byte"]["value"]
         job.progress.say(f"step {step:,}: validation {bits:.4f} bits per byte ({nats:.4f} nats a token)")

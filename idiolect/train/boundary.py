@@ -59,11 +59,11 @@ def save(session: Session) -> None:
             why="the update itself overflowed; this step is not saved, the checkpoints before it stand",
             fix="a lower learning rate or a longer warm-up; then the same command again",
         )
-    state = snapshot(session)
+    state, tensors = snapshot(session), training.tensors()
     failed: Exception | None = None
     if distributed.is_main():
         try:
-            store.save(step, training.tensors(), state)
+            store.save(step, tensors, state)
         except Exception as error:
             failed = error
     # The other ranks must learn of it: they would wait for ever in their next sum.

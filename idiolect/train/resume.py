@@ -42,9 +42,10 @@ def take_up(session: Session) -> None:
     found = store.latest_valid(training.progress.warn) if store is not None else None
     if found is not None:
         restore(session, found)
+    tensors = training.tensors()
     distributed.barrier()
     if distributed.is_main() and store is not None:
-        store.prepare(training.tensors())
+        store.prepare(tensors)
     if metrics is not None:
         _take_up_row(session, metrics)
 
@@ -81,6 +82,8 @@ def restore(session: Session, found: Checkpoint) -> None:
     training.optimiser.load_tensors(found.tensors("optimiser"))
     if training.average is not None:
         training.average.load_tensors(found.tensors("average", place))
+    if training.carry is not None:
+        training.carry.load_tensors(found.tensors("carry", place))
     session.state = State.from_json(saved["state"])
     if not training.config.budget_seconds:
         session.state.total_steps = training.config.steps

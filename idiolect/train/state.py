@@ -39,6 +39,7 @@ class Training:
     data/priced.py. `flops_per_token` is for training, forward and backward. `best_by` names the probes' number
     that decides what is best. `settings` (flat) go into every checkpoint, and resuming with another value of one of
     `breaking_keys` is refused. `frozen` names parameters and the step up to which each stays as it is.
+    `carry` holds the states that go on from batch to batch (carry.py).
     """
 
     model: nn.Module
@@ -64,11 +65,16 @@ class Training:
     breaking_keys: Collection[str] = ()
     prefetch: int = 2
     frozen: Mapping[str, int] = field(default_factory=dict)
+    carry: Any = None
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
-        """Everything a checkpoint holds, by part: weights, optimiser, average if there is one."""
+        """Everything a checkpoint holds, by part: weights, optimiser, average and carried states if there are any.
+
+        Every rank calls it together: what each of them alone holds is gathered.
+        """
         tensors = {"weights": self.bare_model.state_dict(), "optimiser": self.optimiser.tensors()}
-        return tensors | ({"average": self.average.tensors()} if self.average is not None else {})
+        more = {"average": self.average, "carry": self.carry}
+        return tensors | {part: holder.tensors() for part, holder in more.items() if holder is not None}
 
     @property
     def bare_model(self) -> nn.Module:
