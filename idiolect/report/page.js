@@ -104,7 +104,22 @@
     }
   }
 
-  const draw = () => { drawMain(); drawSmall(); };
+  // Names for the most frequent words, as many as stay legible; the others are points that say theirs when touched.
+  function drawMap() {
+    const place = document.getElementById("chart-map");
+    if (!place || !data.map) return;
+    const colours = theme(), named = place.clientWidth > 560 ? 110 : 45;
+    const words = data.map.words.map(escaped);
+    const trace = { type: "scatter", mode: "markers+text", x: data.map.x, y: data.map.y, hovertext: words,
+      text: words.map((word, index) => (index < named ? word : "")), textposition: "top center", hoverinfo: "text",
+      textfont: { size: 11, color: colours.ink }, marker: { size: 4, color: colours.model, opacity: 0.7 } };
+    const drawn = layout(colours, 560, "", "", { margin: { l: 8, r: 8, t: 12, b: 8 }, hovermode: "closest" });
+    for (const axis of [drawn.xaxis, drawn.yaxis]) Object.assign(axis, { showticklabels: false, showgrid: false, rangemode: "normal" });
+    if (printing) drawn.width = 620;
+    Plotly.react(place, [trace], drawn, options);
+  }
+
+  const draw = () => { drawMain(); drawSmall(); drawMap(); };
 
   for (const group of document.querySelectorAll("[data-group]")) {
     group.addEventListener("click", (event) => {

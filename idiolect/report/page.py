@@ -21,6 +21,7 @@ from idiolect.report.sections import (
     corpus,
     cost,
     curves,
+    embeddings,
     finetune,
     headline,
     lineage,
@@ -36,6 +37,7 @@ SECTIONS = (
     ("model", "Model", model),
     ("training", "Training", curves),
     ("scores", "Scores", scores),
+    ("embeddings", "Embedding", embeddings),
     ("comparison", "Comparison", comparison),
     ("finetuning", "Fine-tuning", finetune),
     ("samples", "Samples", samples),
@@ -55,6 +57,7 @@ PARTS = frozenset(
         "samples",
         "finetune",
         "comparison",
+        "embeddings",
         "lineage",
         "cost",
         "plan",
@@ -97,7 +100,7 @@ def render(data: dict) -> str:
         contents,
         tag("main", [room.section(data) for _, _, room in SECTIONS], id="sections"),
         tag("footer", "Written by Idiolect. This file is complete: it loads nothing and sends nothing."),
-        data_block("curves", curves.curve_data(data)) if drawn else None,
+        data_block("curves", curves.curve_data(data) | {"map": embeddings.map_data(data)}) if drawn else None,
         [tag("script", Markup(script)) for script in scripts],
     )
     return "<!doctype html>\n" + tag("html", tag("head", head), tag("body", body), lang="en")

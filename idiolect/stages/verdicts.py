@@ -11,6 +11,7 @@ from idiolect.plan.config import PlanConfig
 from idiolect.progress import read_metrics
 from idiolect.report import page
 from idiolect.stages.job import PACKAGE, RECORD, Job
+from idiolect.stages.looking import looked_at
 from idiolect.stages.prepared import FloorsOf, Prepared
 from idiolect.stages.training import load_model, pick_checkpoint, weights_hash
 
@@ -111,6 +112,7 @@ def report_data(job: Job, ready: Prepared, floors: FloorsOf | None) -> dict:
     data = {
         "name": run.name,
         "recipe": flatten(job.recipe),
+        "reads": job.recipe.model.reads,
         "audit": ready.audit,
         "tokenizer": ready.inspection,
         "model": {key: record[key] for key in ("parameters", "flops_per_token") if key in record},
@@ -122,6 +124,7 @@ def report_data(job: Job, ready: Prepared, floors: FloorsOf | None) -> dict:
         "comparison": _read(run.path.with_name(f"{run.name}-compare") / "compare.json"),
         "lineage": _read(run.lineage) or {},
         "cost": cost(seconds, job.recipe.plan, metrics),
+        "embeddings": looked_at(job, ready),
     }
     return {key: value for key, value in data.items() if value}
 

@@ -195,6 +195,32 @@ def run() -> dict:
                 "majority": {"accuracy": score(0.298, 0.029, 980), "macro_f1": score(0.092, 0.004, 980)},
             },
         },
+        "embeddings": {
+            "step": 3000,
+            "vectors": 4096,
+            "width": 192,
+            "source": "glove.txt",
+            "coverage": {
+                "types": 4091,
+                "types_found": 2311,
+                "token_coverage": 0.71,
+                "steps": {"exact": 2200, "lower_case": 111},
+                "not_found": [{"token": " ndarray", "count": 4021}, {"token": "\n", "count": 3100}],
+            },
+            "map": {
+                "words": ["array", "matrix", "graph", "tree", "return"],
+                "x": [0.3, 0.31, -0.2, -0.25, 0.0],
+                "y": [0.1, 0.12, 0.4, 0.38, -0.5],
+                "share": 0.21,
+            },
+            "drift": {
+                "n": 4000,
+                "mean_cosine": 0.62,
+                "histogram": [[round(-1 + 0.1 * step, 1), 10 * step] for step in range(20)],
+                "most_moved": [{"word": "tensor", "id": 9, "cosine": -0.12}],
+            },
+            "neighbours": {"graph": [{"word": "tree", "id": 4, "cosine": 0.61}], "nowhere": None},
+        },
         "lineage": {
             "created": "2026-11-21T09:40:11Z",
             "run": "5d1b7c22a09f31e4",

@@ -91,6 +91,11 @@ def poisoned(text: str) -> dict:
     data["lineage"] |= {"commands": [text], text: {text: text}, "created": text}
     data["cost"] |= {"currency": text, "stages": {text: 4.0}}
     data["plan"]["lines"] = [text]
+    seen = data["embeddings"]
+    seen |= {"source": text, "neighbours": {text: [{"word": text, "cosine": 0.5}]}}
+    seen["map"]["words"] = [text] * 5
+    seen["drift"]["most_moved"] = [{"word": text, "cosine": 0.1}]
+    seen["coverage"] |= {"steps": {text: 3}, "not_found": [{"token": text, "count": 2}]}
     return data
 
 
