@@ -1,8 +1,8 @@
 """Families matched on their number of parameters: the member of each that comes nearest to a target.
 
 Every family offers `sized(d_model, context_length)`, a sensible member of about that width. Widths are multiples of
-16, and at small sizes one such step is a fifth of all parameters, so where no width alone comes near, a layer more or
-less is tried as well.
+16, and at small sizes one such step is a fifth of all parameters, so where no width alone comes near, the width inside
+a layer is tried up to a quarter smaller and larger, and then a layer more or less.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,10 +14,12 @@ from idiolect.models.measure import parameters
 
 STEP = 16
 MOST_WIDTH = 2**15
-# A width alone that misses by no more than this is taken as it is: changing the depth would gain nothing that shows.
+# What misses by no more than this is taken as it is: a less usual shape would gain nothing that shows.
 NEAR = 0.02
-# Widths below and above the nearest one in which another depth is tried, and how many layers more or less.
+# Widths below and above the nearest one that are tried, and how many layers more or less.
 AROUND, DEPTHS = 2, (-1, 1, -2, 2)
+# What a family may call the width inside its layers, and how far it may move.
+INNER, INNER_RANGE = ("d_ff", "d_hidden", "d_inner"), (0.75, 1.25)
 # Parts of `count_parameters` that hold a row for each token or position, besides those whose name says so.
 TABLES = ("positions", "head")
 
@@ -54,11 +56,11 @@ def match(
             f"{name} has no member of any width that could be built", why=f"widths from {STEP} on were tried",
             fix="leave it out of --families",
         )  # fmt: skip
-    best = min(found, key=lambda one: abs(one.mismatch))
-    if abs(best.mismatch) > NEAR:
-        near = [one.config for one in found]
-        found += [sized(config, count, target) for one in near for config in other_depths(one)]
-        best = min(found, key=lambda one: abs(one.mismatch))
+    best, usual = nearest(found), [one.config for one in found]
+    for reshaped in (other_inner_widths, other_depths):
+        if abs(best.mismatch) > NEAR:
+            found += [sized(config, count, target) for one in usual for config in reshaped(one)]
+            best = nearest(found)
     if abs(best.mismatch) > tolerance:
         raise RecipeError(
             f"{name} can't be sized to {target:,} parameters",
@@ -67,6 +69,11 @@ def match(
             fix=f"--parameters {best.parameters}, --compare.tolerance={abs(best.mismatch) + 0.01:.2f}, or leave it out",
         )
     return best
+
+
+def nearest(found: list[Match]) -> Match:
+    """The one that misses least."""
+    return min(found, key=lambda one: abs(one.mismatch))
 
 
 def sized(config: Config, count: Callable[[Config], int], target: int) -> Match:
@@ -100,11 +107,30 @@ def tried(make: Callable[[int], Config], width: int) -> Config | None:
         return None
 
 
+def other_inner_widths(config: Config) -> Iterator[Config]:
+    """The same config with the inside of its layers up to a quarter narrower or wider, in steps of 16."""
+    for name in INNER:
+        if hasattr(config, name):
+            # 0 stands for a derived width; where no property tells it, it is the model's own.
+            usual = getattr(config, f"resolved_{name}", 0) or getattr(config, name) or config.d_model
+            low, high = (int(factor * usual) // STEP * STEP for factor in INNER_RANGE)
+            for width in range(max(STEP, low), high + 1, STEP):
+                changed = tried(lambda value, name=name: with_changes(config, **{name: value}), width)
+                if changed is not None:
+                    yield changed
+            return
+
+
+def with_changes(config: Config, **changes) -> Config:
+    """The config with other values, checked again."""
+    return type(config)(**(dict(config) | changes))
+
+
 def other_depths(config: Config) -> Iterator[Config]:
     """The same config with a layer or two more or less, where it has a number of layers."""
     layers = getattr(config, "n_layers", 0)
     for more in DEPTHS:
         if layers and layers + more > 0:
-            changed = tried(lambda n: type(config)(**(dict(config) | {"n_layers": n})), layers + more)
+            changed = tried(lambda n: with_changes(config, n_layers=n), layers + more)
             if changed is not None:
                 yield changed
