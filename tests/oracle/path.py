@@ -1,0 +1,209 @@
+"""The real path, from a recipe to nats beside exact nats: the stages of the verbs, nothing of our own.
+
+    recipe -> prepared (corpus, tokenizer, shards) -> trained (windows, objective, loop) -> a checkpoint's model
+    a model, held-out shards -> token_scores, or the objective's own batches -> Measured
+
+Documents and windows are aligned so that the model reads exactly what the exact price is conditional on. All documents
+have L symbols and an end, P = L + 1 tokens, and a window is a whole number of them:
+
+    split     s s s | s s s | s s s | s s s |           P = 4, | the end
+    left    | s s s | s s s                              tokens of the first scoring window: the end before it first
+    targets   s s s | s s s |                            each target has its document's beginning before it, whole
+    both    | s s s | s s s                              masked: every document with an end before it; ends stay seen
+    source    s s s | s s s |                            spans, prefixes: every document with its own end
+
+Documents are independent, so what stands before one in the window changes nothing, whether it may be read or not.
+Since all are equally long, ends cost nothing: their price is 0 from the L-th symbol on, and infinite before. Spans of
+fixed lengths cost nothing either: sentinels, the closing one and the end are where they must be. In training, windows
+begin anywhere: the first document of a window is cut, and teaches a little less.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from idiolect.config_load import load
+from idiolect.corpus.documents import read_texts
+from idiolect.corpus.exact.process import Process, build
+from idiolect.evaluate.exact import exact_nats
+from idiolect.evaluate.score import evaluating, score_batch, token_scores
+from idiolect.progress import Progress
+from idiolect.recipe import Recipe
+from idiolect.rundir import RunDir
+from idiolect.stages.job import Job
+from idiolect.stages.prepared import Prepared, prepared
+from idiolect.stages.training import load_model, objective_of, pick_checkpoint, trained
+
+SPLIT = "validation"
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A finished run and its text."""
+
+    job: Job
+    ready: Prepared
+    model: torch.nn.Module
+
+    @cached_property
+    def process(self) -> Process:
+        return build(self.job.recipe.corpus.exact)
+
+    @cached_property
+    def held(self):
+        return self.ready.split(SPLIT)
+
+    @cached_property
+    def texts(self) -> list[str]:
+        return list(read_texts(self.ready.documents, SPLIT))
+
+    @cached_property
+    def exact_N(self) -> np.ndarray:
+        """Exact nats of each held-out token, given those before it in its document."""
+        return exact_nats(self.job.recipe.corpus.exact, self.texts, self.held)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The model's and the exact nats of the same things, what each counts for, and which text each belongs to.
+
+    `joint`: the prices are of a probability of all things together, so that not even their sum may be beaten.
+    """
+
+    model_N: np.ndarray
+    exact_N: np.ndarray
+    weight_N: np.ndarray
+    cluster_N: np.ndarray
+    joint: bool = True
+
+
+def learn(values: dict, runs: Path, name: str) -> Learned:
+    """Carry a recipe out: every stage of `idiolect train`, its files below `runs`."""
+    job = Job(load(Recipe, values=values), RunDir(runs / name), runs, Progress.silent())
+    with job.run.lock():
+        ready = prepared(job)
+        trained(job, ready)
+    return Learned(job, ready, load_model(job, ready.vocabulary_of(job.recipe), pick_checkpoint(job, "last")))
+
+
+def measure(learned: Learned) -> Measured:
+    """The model beside the exact values, under the objective it learned by."""
+    kind = learned.job.recipe.objective.kind
+    return {
+        "causal": next_tokens, "prefix_lm": rest_of_windows, "masked": masked_symbols, "span_corruption": cut_spans,
+    }[kind](learned)  # fmt: skip
+
+
+def next_tokens(learned: Learned) -> Measured:
+    """Every held-out token, as the evaluation scores them."""
+    recipe = learned.job.recipe
+    scores = token_scores(
+        learned.model, learned.held, recipe.model.context_length, boundaries=recipe.data.boundaries, batch_tokens=4096
+    )
+    n = learned.held.n_tokens
+    assert np.array_equal(scores.position_N, np.arange(n)), "each token is scored exactly once, the ends included"
+    assert len(learned.exact_N) == n, f"{len(learned.exact_N)} exact prices for {n} tokens: ends are missing"
+    return Measured(scores.nats_N, learned.exact_N, np.ones(n), document_of(learned, scores.position_N))
+
+
+def document_of(learned: Learned, position_N: np.ndarray) -> np.ndarray:
+    return np.searchsorted(learned.held.document_starts, position_N, side="right") - 1
+
+
+def batches(learned: Learned, first: int, rows: int = 64):
+    """The objective's own batches of aligned windows, with each row's first position in the split."""
+    objective = objective_of(learned.job, learned.ready, seed=12345)
+    length = learned.job.recipe.model.context_length
+    start_N = np.arange(0, learned.held.n_tokens - length + 1, length) + first
+    for at in range(0, len(start_N), rows):
+        start_B = start_N[at : at + rows]
+        window_BW = torch.empty(len(start_B), objective.window, dtype=torch.int64)
+        learned.held.rows(start_B, objective.window, window_BW.numpy())
+        yield start_B, window_BW, objective.batch(window_BW, np.arange(at, at + len(start_B)))
+
+
+def scored(learned: Learned, batch) -> np.ndarray:
+    """Nats of the batch's scored targets, row by row."""
+    with evaluating(learned.model):
+        return score_batch(learned.model, batch, None)[0]
+
+
+def rest_of_windows(learned: Learned) -> Measured:
+    """Prefix-LM: the second half of each window, every token given all before it."""
+    reads_left = learned.model.reads == "left"
+    model, exact, cluster = [], [], []
+    for start_B, window_BW, batch in batches(learned, first=-1 if reads_left else 0):
+        model.append(scored(learned, batch))
+        place_BT = np.broadcast_to(np.arange(batch.targets_BT.shape[1]), batch.targets_BT.shape)
+        if reads_left:
+            place_BT = place_BT + 1
+        else:
+            place_BT = place_BT + window_BW.shape[1] // 2
+        position_N = (start_B[:, None] + place_BT)[batch.loss_mask_BT.numpy()]
+        assert np.array_equal(batch.targets_BT[batch.loss_mask_BT].numpy(), learned.held.ids()[position_N])
+        exact.append(learned.exact_N[position_N])
+        cluster.append(document_of(learned, position_N))
+    exact_N = np.concatenate(exact)
+    return Measured(np.concatenate(model), exact_N, np.ones(len(exact_N)), np.concatenate(cluster))
+
+
+def masked_symbols(learned: Learned) -> Measured:
+    """Masked: each hidden symbol given all that is seen of its document, both sides; ends are always seen."""
+    tokens = len(learned.texts[0]) + 1
+    model, exact, cluster = [], [], []
+    for start_B, window_BW, batch in batches(learned, first=-1):
+        model.append(scored(learned, batch))
+        for start, hidden_T in zip(start_B, batch.loss_mask_BT.numpy(), strict=True):
+            for offset in range(0, window_BW.shape[1], tokens):
+                document = (start + 1 + offset) // tokens
+                hidden = hidden_T[offset + 1 : offset + tokens]
+                exact.append(learned.process.masked_nats(learned.texts[document], hidden))
+                cluster.append(np.full(hidden.sum(), document))
+    exact_N = np.concatenate(exact)
+    # Two symbols hidden in one document are priced apart, though they depend on each other.
+    return Measured(np.concatenate(model), exact_N, np.ones(len(exact_N)), np.concatenate(cluster), joint=False)
+
+
+def cut_spans(learned: Learned) -> Measured:
+    """Span corruption: all that was cut out of a window, together, given what is left of it; one price a window."""
+    first_sentinel, tokens = learned.ready.tokenizer.vocabulary_size, len(learned.texts[0]) + 1
+    model, exact, weight, cluster = [], [], [], []
+    for start_B, window_BW, batch in batches(learned, first=0):
+        nats_BT = np.zeros(batch.targets_BT.shape)
+        nats_BT[batch.loss_mask_BT.numpy()] = scored(learned, batch)
+        model.append(nats_BT.sum(1))
+        for row, start in enumerate(start_B):
+            source = (
+                batch.source_BS[row][batch.source_mask_BS[row]]
+                if batch.source_mask_BS is not None
+                else (batch.source_BS[row])
+            )
+            hidden_W = cut_of(source.tolist(), batch.targets_BT[row].tolist(), first_sentinel, window_BW[row].tolist())
+            parts = hidden_W.reshape(-1, tokens)
+            documents = range(start // tokens, start // tokens + len(parts))
+            exact.append(
+                sum(learned.process.joint_nats(learned.texts[d], part[:-1]) for d, part in zip(documents, parts))
+            )
+            weight.append(hidden_W.sum())
+            cluster.append(start)
+    return Measured(np.concatenate(model), np.array(exact), np.array(weight), np.array(cluster))
+
+
+def cut_of(source: list[int], target: list[int], first_sentinel: int, window: list[int]) -> np.ndarray:
+    """Which tokens of a window its source lacks; source and target must together give the window back."""
+    spans: dict[int, list[int]] = {}
+    for token in target:
+        if token >= first_sentinel:
+            spans[token] = []
+        else:
+            spans[list(spans)[-1]].append(token)
+    found, hidden = [], []
+    for token in source:
+        part = spans[token] if token >= first_sentinel else [token]
+        found += part
+        hidden += [token >= first_sentinel] * len(part)
+    assert found == window, "source and target don't give the window back"
+    return np.array(hidden)

@@ -1,0 +1,159 @@
+"""The texts, and the tiny settings with which each family learns them; shared with benchmarks/oracle.py.
+
+All documents of a process have L symbols, so with its end a document has P = L + 1 tokens, and `windows` documents make
+a window: context_length = windows * P.
+"""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Text:
+    """A process as a recipe has it, the tokens of a document with its end, and the documents of a window."""
+
+    exact: dict
+    tokens: int
+    windows: int = 4
+    documents: int = 12_000
+
+    @property
+    def context_length(self) -> int:
+        return self.tokens * self.windows
+
+    @property
+    def corpus(self) -> dict:
+        exact = self.exact | {"documents": self.documents}
+        return {"text": ["exact"], "exact": exact, "validation_fraction": 0.05, "test_fraction": 0.0}
+
+
+def fixed(size: int) -> dict:
+    return {"kind": "fixed", "size": size}
+
+
+TEXTS = {
+    "markov": Text({"kind": "markov", "order": 2, "symbols": 4, "length": fixed(15)}, 16),
+    "hidden_markov": Text({"kind": "hidden_markov", "states": 3, "symbols": 4, "seed": 1, "length": fixed(15)}, 16),
+    "grammar": Text({"kind": "grammar", "brackets": 1, "letters": 2, "length": fixed(11)}, 12),
+    "copy": Text({"kind": "copy", "symbols": 4, "noise": 0.1, "length": fixed(5)}, 12),
+    "induction": Text({"kind": "induction", "keys": 3, "values": 3, "length": fixed(6)}, 13),
+    "markov 1": Text(
+        {"kind": "markov", "order": 1, "symbols": 4, "seed": 2, "sharpness": 2.0, "length": fixed(15)}, 16
+    ),
+    "zipf": Text({"kind": "zipf", "symbols": 20, "length": fixed(15)}, 16, documents=6000),
+    # No order of n-grams can count to a fixed length: here the end comes by chance, after any symbol alike.
+    "markov, any length": Text(
+        {"kind": "markov", "order": 2, "symbols": 4, "length": {"kind": "geometric", "end": 0.1, "most": 200}}, 16
+    ),
+    # A window of three documents: its second half begins amid the second.
+    "markov, three": Text({"kind": "markov", "order": 2, "symbols": 4, "length": fixed(15)}, 16, windows=3),
+    "copy, three": Text({"kind": "copy", "symbols": 4, "noise": 0.1, "length": fixed(5)}, 12, windows=3),
+}
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """A family's settings, and for each (objective, text) the nats a token that it may stay above the exact value."""
+
+    model: dict
+    tolerance: dict[tuple[str, str], float]
+    steps: int = 400
+    learning_rate: float = 4e-3
+    batch_tokens: int = 2048
+    boundaries: str = "masked"
+    quick: tuple = ()
+    steps_of: dict = field(default_factory=dict)
+
+
+ATTENTION = {"n_layers": 2, "d_model": 48, "n_heads": 2}
+FAMILIES_TINY = {
+    "gpt": Tiny(
+        ATTENTION | {"tied_head": False, "zero_init_head": True},
+        {
+            ("causal", "markov"): 0.015, ("causal", "hidden_markov"): 0.015, ("causal", "grammar"): 0.03,
+            ("causal", "copy"): 0.03, ("causal", "induction"): 0.04, ("causal", "zipf"): 0.02,
+            ("prefix_lm", "markov, three"): 0.02,
+        },
+        quick=(("causal", "markov"),),
+    ),
+    "lstm": Tiny(
+        {"n_layers": 1, "d_model": 64, "tied_head": False},
+        {("causal", "markov"): 0.015, ("causal", "hidden_markov"): 0.015, ("causal", "copy"): 0.04,
+         ("prefix_lm", "markov, three"): 0.02},
+        learning_rate=1e-2,
+        quick=(("causal", "markov"),),
+    ),
+    "gru": Tiny(
+        {"n_layers": 1, "d_model": 64, "tied_head": False},
+        {("causal", "markov"): 0.015, ("causal", "hidden_markov"): 0.015, ("causal", "grammar"): 0.03,
+         ("prefix_lm", "markov, three"): 0.02},
+        learning_rate=1e-2,
+    ),
+    "rnn": Tiny(
+        {"n_layers": 1, "d_model": 64, "tied_head": False},
+        {("causal", "markov"): 0.02, ("causal", "hidden_markov"): 0.02, ("prefix_lm", "markov, three"): 0.03},
+        learning_rate=5e-3,
+    ),
+    "mamba2": Tiny(
+        {"n_layers": 2, "d_model": 48, "d_state": 16, "d_head": 16, "tied_head": False, "chunk": 32},
+        {("causal", "markov"): 0.02, ("causal", "hidden_markov"): 0.02, ("causal", "copy"): 0.05,
+         ("prefix_lm", "markov, three"): 0.03},
+    ),
+    "ngram": Tiny(
+        {"order": 3, "context_length": 1024},
+        {("causal", "markov, any length"): 0.02},
+        quick=(("causal", "markov, any length"),),
+        # Cut off from what stands before, an n-gram falls back on counts of contexts, which aren't probabilities.
+        boundaries="open",
+    ),
+    "bert": Tiny(
+        ATTENTION | {"tied_head": False},
+        {("masked", "markov 1"): 0.03, ("masked", "copy"): 0.05},
+        steps=600,
+        learning_rate=2e-3,
+    ),
+    "t5": Tiny(
+        ATTENTION | {"n_layers": 2},
+        {("span_corruption", "markov, three"): 0.06, ("prefix_lm", "copy, three"): 0.05,
+         ("prefix_lm", "markov, three"): 0.04},
+        steps=600,
+        # Spans then have all the same length; and to look across costs nothing, since documents are independent.
+        boundaries="open",
+    ),
+}  # fmt: skip
+
+# What makes an objective exactly priceable: masks that show nothing false, spans whose lengths are known beforehand.
+OBJECTIVES = {
+    "causal": {"kind": "causal"},
+    "prefix_lm": {"kind": "prefix_lm"},
+    "masked": {"kind": "masked", "share": 0.25, "mask_share": 1.0, "random_share": 0.0},
+    "span_corruption": {"kind": "span_corruption", "lengths": "fixed", "share": 0.1875, "mean_span": 3.0},
+}
+
+
+def settings_of(kind: str) -> Tiny:
+    """A family's tiny settings. Fails with what to do for a family that has none."""
+    assert kind in FAMILIES_TINY, (
+        f'the family "{kind}" is not proven against exact entropies: add a row for it to FAMILIES_TINY in '
+        "tests/oracle/settings.py (a tiny model, and the processes it can learn with a tolerance each)"
+    )
+    return FAMILIES_TINY[kind]
+
+
+def recipe_values(kind: str, objective: str, text: str, **train) -> dict:
+    """The recipe of one proof, as a nested dict."""
+    tiny, source = settings_of(kind), TEXTS[text]
+    return {
+        "corpus": source.corpus,
+        "tokenizer": {"kind": "character", "chat_tokens": False},
+        "data": {"objective": OBJECTIVES[objective], "boundaries": tiny.boundaries},
+        "model": {"kind": kind, "context_length": source.context_length} | tiny.model,
+        "optim": {
+            "optimiser": {"kind": "adamw", "learning_rate": tiny.learning_rate, "beta2": 0.99, "weight_decay": 0.0},
+            "clip_norm": 1.0,
+        },
+        "train": {
+            "steps": tiny.steps_of.get((objective, text), tiny.steps), "batch_tokens": tiny.batch_tokens,
+            "eval_every_steps": 0,
+        } | train,
+        "device": {"threads": 1},
+    }  # fmt: skip
