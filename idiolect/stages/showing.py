@@ -45,8 +45,9 @@ def show_training(job: Job) -> dict:
         f"{show_count(outcome['tokens'])} tokens, {show_seconds(outcome['seconds'])}"
     )
     if outcome["best_value"] is not None:
+        each = "masked token" if job.recipe.model.reads == "both" else "token"
         job.progress.show(
-            f"best validation: {outcome['best_value']:.4f} nats a token, at step {outcome['best_step']:,}"
+            f"best validation: {outcome['best_value']:.4f} nats a {each}, at step {outcome['best_step']:,}"
         )
     return outcome | {"run": job.run.name}
 
@@ -57,19 +58,24 @@ def show_scores(job: Job, found: dict) -> None:
         bits, nats, perplexity, accuracy = (
             scores[name] for name in ("bits_per_byte", "nats", "perplexity", "token_accuracy")
         )
-        rows = []
+        rows, pseudo = [], scores["about"].get("kind") == "pseudo-likelihood"
         for name, floor in scores.get("floors", {}).items():
-            if name != "about":
+            # A pseudo-likelihood is told what follows: beside a floor it would look like a victory.
+            if name != "about" and not pseudo:
                 rows.append([floor["label"], f"{floor['bits_per_byte']:.3f}", "", f"{floor['nats']:.3f}", "", ""])
         rows.append([
             f"this model (step {found['step']:,})", f"{bits['value']:.3f}", f"{bits['low']:.3f} to {bits['high']:.3f}",
             f"{nats['value']:.3f}", f"{perplexity['value']:.2f}", f"{100 * accuracy['value']:.1f} %",
         ])  # fmt: skip
         job.progress.table(
-            ["", "bits per byte", "95 % interval", "nats a token", f"perplexity (of {perplexity['vocabulary']:,})",
-             "tokens right"],
+            ["", "pseudo bits per byte" if pseudo else "bits per byte", "95 % interval", "nats a token",
+             f"{'pseudo-' if pseudo else ''}perplexity (of {perplexity['vocabulary']:,})", "tokens right"],
             rows, title=f"{split}: {scores['about']['tokens']:,} tokens", result=True,
         )  # fmt: skip
+        if pseudo:
+            job.progress.show(
+                "pseudo-likelihood: each token guessed from both sides; not comparable with floors or left readers"
+            )
         for verdict in scores.get("against", {}).values():
             job.progress.say(verdict["verdict"])
 
@@ -86,7 +92,10 @@ def show_end(job: Job, ready: Prepared, scores: dict, samples: list[dict], repor
     outcome = rundir.read_json(job.run.path / RECORD)["outcome"]
     progress.show(f"\ntrained in {show_seconds(outcome['seconds'])}")
     progress.show(f"report:  {report}")
-    progress.show(f"talk:    idiolect chat {job.run.path}")
+    if job.recipe.model.reads == "both":
+        progress.show(f"fill:    idiolect generate {job.run.path} --prompt '... [MASK] ...'")
+    else:
+        progress.show(f"talk:    idiolect chat {job.run.path}")
     return {
         "run": job.run.name, "report": str(report), "seconds": outcome["seconds"], "samples": samples,
         "scores": {split: {k: v for k, v in found.items() if k not in ("about", "against")}

@@ -112,7 +112,11 @@ def facts_of(job: Job, ready: Prepared) -> dict:
         "name": run.name,
         "licence": licences[0] if len(licences) == 1 and licences != ["unknown"] else None,
         "sources": ready.audit["sources"],
-        "scores": {f"{split} {name}": scores[name] for split, scores in splits.items() for name in names},
+        "scores": {
+            f"{split} {'pseudo-' if scores['about'].get('kind') else ''}{name}": scores[name]
+            for split, scores in splits.items()
+            for name in names
+        },
         "cost": {"training": show_seconds(outcome["seconds"]), "tokens": f"{outcome['tokens']:,}"} if outcome else {},
         "lineage": {key: value for key, value in lineage_of(run).items() if isinstance(value, str)},
     }

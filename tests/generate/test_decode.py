@@ -101,6 +101,8 @@ def test_pad_and_reserved_ids_are_never_drawn(config, model, tokenizer):
 class Scripted(torch.nn.Module):
     """Continues any text with the bytes of a script, then the end."""
 
+    reads = "left"
+
     def __init__(self, script, context_length=64):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(1))

@@ -71,7 +71,8 @@ def curve_data(data: dict) -> dict:
         "small": columns(rows, {key: key for key in SMALL}),
         "floors": [
             floor | {"nats": floor["nats"] if floor["nats"] is not None else in_nats(floor, checked)}
-            for floor in floors_of(data)
+            # Masked tokens are priced with both sides in sight: no floor of the whole text is one of theirs.
+            for floor in (floors_of(data) if data.get("reads") != "both" else ())
         ],
         "units": UNITS,
         "axes": AXES,

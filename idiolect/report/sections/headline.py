@@ -78,9 +78,8 @@ def numbers(data: dict) -> Markup | None:
     found = find_score(part(data, "evaluation"), "bits_per_byte")
     if found:
         split, score = found
-        cells.append(
-            (figures.score(score), "bits per byte", f"{split} {figures.interval(score)}".replace(figures.DASH, ""))
-        )
+        unit = "bits per byte" if data.get("reads") != "both" else "pseudo bits per byte"
+        cells.append((figures.score(score), unit, f"{split} {figures.interval(score)}".replace(figures.DASH, "")))
     if total_parameters(data):
         cells.append((figures.short(total_parameters(data)), "parameters", ""))
     if tokens_trained(data):
@@ -110,7 +109,9 @@ def epochs(data: dict) -> str:
 
 
 def ladder(data: dict) -> Markup | None:
-    """The model on one scale with the floors: is this number good?"""
+    """The model on one scale with the floors: is this number good? Pseudo-likelihoods are on no such scale."""
+    if data.get("reads") == "both":
+        return None
     found = find_score(part(data, "evaluation"), "bits_per_byte")
     if not found:
         return None

@@ -8,6 +8,16 @@ from idiolect.report.sections import SPLITS, absent, floors_of, frame, part, pla
 
 GLOSS = "Measured on text the model never trained on, each with the interval that holds the true value 95 times in 100."
 
+COMPARED = (
+    "Bits per byte can be compared between tokenizers; nats per token and perplexity can't, since each tokenizer cuts "
+    "the text into other pieces."
+)
+PSEUDO = (
+    "These are pseudo-likelihoods: each token was hidden in turn and guessed from all the others, those behind it "
+    "included. They are no probability of the text, and lower than any left reader's: compare them only with models "
+    "that read both sides, never with a floor."
+)
+
 
 def section(data: dict) -> Markup:
     """The model's scores, then the floors of the same text."""
@@ -18,15 +28,10 @@ def section(data: dict) -> Markup:
         "scores",
         "Scores",
         GLOSS,
-        score_table(found, "Scores"),
+        score_table(found, "Scores" if data.get("reads") != "both" else "Scores by pseudo-likelihood"),
         floors(data),
         verdicts(part(data, "evaluation")),
-        tag(
-            "p",
-            "Bits per byte can be compared between tokenizers; nats per token and perplexity can't, "
-            "since each tokenizer cuts the text into other pieces.",
-            class_="note",
-        ),
+        tag("p", PSEUDO if data.get("reads") == "both" else COMPARED, class_="note"),
     )
 
 
