@@ -7,7 +7,8 @@ prompt, the config and the sample's number, never of its neighbours (tests/gener
 
 A text longer than the model's context is read through a window: when it is full, its last half is read anew as if the
 text began there (`row.window_start`). Half, because re-reading costs as much as a prompt: it then happens once in
-context_length / 2 tokens, and the model always sees at least that much.
+context_length / 2 tokens, and the model always sees at least that much. A model whose cache holds texts of any length
+(`unbounded`) reads on instead.
 """
 
 import math
