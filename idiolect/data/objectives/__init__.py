@@ -20,6 +20,7 @@ from idiolect.data.batch import Batch
 OBJECTIVES = {
     "causal": "causal:Causal",
     "denoising": "denoising:Denoising",
+    "fill_in_the_middle": "fill_in_the_middle:FillInTheMiddle",
     "masked": "masked:Masked",
     "prefix_lm": "prefix:Prefix",
     "span_corruption": "span_corruption:SpanCorruption",
