@@ -57,6 +57,7 @@ PARTS = frozenset(
         "samples",
         "finetune",
         "comparison",
+        "reads",
         "embeddings",
         "lineage",
         "cost",
