@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from idiolect.data.batch import Batch
+from idiolect.data.objectives.framing import Framing, plain_framing
 from idiolect.data.windows import SequentialWindows
 from idiolect.errors import DataError, NumericsError, RecipeError
 from idiolect.evaluate.statistics import estimate, ratio_interval, verdict
@@ -61,6 +62,7 @@ def score(
     progress: Progress | None = None,
     masks_per_pass: int = 1,
     carry_state: bool = False,
+    framing: Framing | None = None,
 ) -> dict:
     """Score a model on a split's shards.
 
@@ -68,19 +70,23 @@ def score(
     `against` maps a floor's name to its nats of the whole split: each adds a paired difference and a verdict.
     `device` is an idiolect Device; None computes in float32 where the model is. What reads both sides is scored by
     pseudo-likelihood (pseudo.py), `masks_per_pass` tokens at a time: marked so, and not compared with any floor.
-    `carry_state`: the model's state goes on from window to window, along a few streams (streams.py).
+    `carry_state`: the model's state goes on from window to window, along a few streams (streams.py). `framing`: how a
+    text is put to a model that reads a source (sources.py); None: the text is the source as it stands.
     Raises RecipeError for an impossible stride or model, NumericsError when a score is not finite.
     """
     scores = token_scores(
         model, shards, context_length, stride=stride, batch_tokens=batch_tokens, limit_tokens=limit_tokens,
         boundaries=boundaries, device=device, progress=progress, masks_per_pass=masks_per_pass,
-        carry_state=carry_state,
+        carry_state=carry_state, framing=framing,
     )  # fmt: skip
     both = model.reads == "both"
     result = summarise(scores, shards, context_length, bytes_per_token, None if both else against)
     # Streams don't overlap: what a window would read twice, the state has read.
     stride = 0 if carry_state else stride
     result["about"] |= {"context_length": context_length, "stride": stride or context_length}
+    if model.reads == "source":
+        framing = framing or plain_framing(context_length, shards.end_id)
+        result["about"] |= {"stride": stride or framing.target_length, "source_length": framing.source_length}
     if both:
         result["about"] |= {"kind": "pseudo-likelihood", "masks_per_pass": masks_per_pass}
     if carry_state:
@@ -101,6 +107,7 @@ def token_scores(
     progress: Progress | None = None,
     masks_per_pass: int = 1,
     carry_state: bool = False,
+    framing: Framing | None = None,
 ) -> TokenScores:
     """Nats and hits of every token of the split (or of evenly spaced windows up to `limit_tokens`)."""
     check_request(model, shards, context_length, stride)
@@ -112,6 +119,13 @@ def token_scores(
         windows = pseudo.PseudoWindows(shards, context_length, stride)
         samples = samples_of(windows, limit_tokens)
         passes = pseudo.pseudo_passes(model, windows, samples, n_rows, masks_per_pass, boundaries, where, device)
+    elif model.reads == "source":
+        from idiolect.evaluate import sources  # it builds on this module
+
+        framing = framing or plain_framing(context_length, shards.end_id)
+        windows = sources.SourceWindows(shards, framing, boundaries, stride)
+        samples = samples_of(windows, limit_tokens)
+        passes = sources.source_passes(model, windows, samples, n_rows, where, device)
     elif carry_state:
         from idiolect.evaluate import streams  # it builds on this module
 
@@ -157,12 +171,6 @@ def check_request(model, shards, context_length: int, stride: int) -> None:
             "the split has no tokens to score",
             why="no document fell into it",
             fix="give it a larger share of the documents, or add text",
-        )
-    if model.reads == "source":
-        raise RecipeError(
-            f'a model that reads "{model.reads}" has no next-token score',
-            why="each token's loss must not see the token itself",
-            fix="score it on its own task: --task ...",
         )
     if not 1 <= context_length <= model.context_length:
         raise RecipeError(

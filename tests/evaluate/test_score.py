@@ -180,9 +180,6 @@ def test_bad_requests_are_named():
         score(model, split, 16, stride=20)
     with pytest.raises(DataError, match="no tokens"):
         score(model, MemorySplit(split.all_ids[:0], split.document_starts[:0], 0), 16)
-    model.reads = "both"
-    with pytest.raises(RecipeError, match='reads "both"'):
-        score(model, split, 16)
 
 
 def test_few_documents_are_cut_into_blocks():
