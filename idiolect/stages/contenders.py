@@ -23,6 +23,7 @@ from idiolect.recipe import Recipe, find_recipe, load_recipe
 from idiolect.rundir import content_hash, fingerprint
 from idiolect.stages.job import Job
 from idiolect.stages.prepared import Prepared, prepared
+from idiolect.stages.trials import Hushed
 from idiolect.tune.config import CompareConfig
 from idiolect.tune.match import Match, counted, match
 
@@ -76,7 +77,8 @@ def contenders(
             fix="--families gpt,lstm   or   idiolect compare a.toml b.toml   or   --vary model.n_layers=2,4",
         )  # fmt: skip
     if config.families:
-        found = [family_of(job, config, kind) for kind in families_of(config)]
+        kinds, ready = families_of(config), prepared(job)
+        found = [family_of(job, config, kind, ready) for kind in kinds]
     elif others:
         found = [own(job, config, name, loaded) for name, loaded in recipes_of(job, others, flags)]
     else:
@@ -100,10 +102,9 @@ def families_of(config: CompareConfig) -> list[str]:
     return kinds
 
 
-def family_of(job: Job, config: CompareConfig, kind: str) -> Contender:
+def family_of(job: Job, config: CompareConfig, kind: str, ready: Prepared) -> Contender:
     """The member of a family that matches the target; the recipe's own model where no other size is asked for."""
     recipe, cls = job.recipe, FAMILIES[kind].config
-    ready = prepared(job)
     if kind == recipe.model.kind and not config.parameters:
         return contender(kind, recipe, ready, usual_rate(recipe.optim, cls), config, target_of(job, config, ready))
     length = recipe.model.context_length
@@ -210,7 +211,7 @@ def tree_of(recipe: Recipe) -> dict:
 
 def own(job: Job, config: CompareConfig, name: str, loaded: Loaded[Recipe]) -> Contender:
     """A whole recipe as a contender; with a target, its model is made wider or narrower until it matches."""
-    one = replace(job, loaded=loaded)
+    one = replace(job, loaded=loaded, progress=Hushed(quiet=job.progress.quiet))
     recipe = loaded.config
     ready = prepared(one)
     model = recipe.model

@@ -111,10 +111,9 @@ def scored(one: Job, ready: Prepared, split: str) -> dict:
     """The best checkpoint's score on a split; each token's nats are left beside it for paired comparisons."""
     recipe, shards = one.recipe, ready.split(split)
     model = load_model(one, ready.vocabulary_of(recipe), pick_checkpoint(one, "best"))
-    # A pseudo-likelihood reads the text once for each hidden token: a sample of it has to do.
-    limit = recipe.evaluate.validation_tokens if recipe.model.reads == "both" else recipe.evaluate.limit_tokens
     found = token_scores(
-        model, shards, recipe.model.context_length, stride=recipe.evaluate.stride, limit_tokens=limit,
+        model, shards, recipe.model.context_length, stride=recipe.evaluate.stride,
+        limit_tokens=recipe.evaluate.limit_of(recipe.model.reads),
         batch_tokens=recipe.evaluate.batch_tokens, boundaries=recipe.data.boundaries, device=one.device.for_scores(),
         progress=one.progress,
     )  # fmt: skip
