@@ -140,7 +140,8 @@ def generate(request: Request) -> dict:
     """Let a trained model write."""
     from idiolect.stages.writing import written
 
-    return written(_job(request, trained=True), request.options["prompt"], request.options["checkpoint"], request.json)
+    job, options = _job(request, trained=True), request.options
+    return written(job, options["prompt"], options["checkpoint"], request.json, options["suffix"])
 
 
 def chat(request: Request) -> dict:

@@ -37,6 +37,7 @@ class Verb:
 TEXT = Option("--text", "a file, folder or glob of text; may be given several times", "PATH", repeat=True)
 BUDGET = Option("--budget", "what it may cost: 10m, 2h, 50usd or 1e18flops", "BUDGET")
 PROMPT = Option("--prompt", "the text to go on from; may be given several times", "TEXT", repeat=True)
+SUFFIX = Option("--suffix", "what follows a gap to be filled (for a run that learned fill_in_the_middle)", "TEXT")
 CHECKPOINT = Option("--checkpoint", "which weights: best (default), last, or a step", "WHICH", default="best")
 
 VERBS: dict[str, Verb] = {
@@ -162,8 +163,9 @@ VERBS: dict[str, Verb] = {
         (
             ('idiolect generate runs/mine --prompt "Once upon a time"', ""),
             ("idiolect generate runs/mine --generate.samples=3 --generate.temperature=0.7 --generate.seed=1", ""),
+            ('idiolect generate runs/mine --prompt "before" --suffix "after"', "fill the gap, if it learned to"),
         ),
-        (PROMPT, CHECKPOINT),
+        (PROMPT, SUFFIX, CHECKPOINT),
     ),
     "chat": Verb(
         "talk with a trained model in the terminal",

@@ -38,6 +38,17 @@ def generate(
     if model.reads == "both":
         return write(model, tokenizer, prompts, config, on_text)
     prompt_ids = [tokenizer.encode(prompt).tolist() or [tokenizer.end_id] for prompt in prompts]
+    return continue_ids(model, tokenizer, prompt_ids, config, on_text)
+
+
+def continue_ids(
+    model: nn.Module,
+    tokenizer: Any,
+    prompt_ids: Sequence[Sequence[int]],
+    config: GenerateConfig,
+    on_text: OnText | None = None,
+) -> list[Generated]:
+    """`generate` from token ids, among which may be some beyond the tokenizer's."""
     numbered = enumerate(ids for ids in prompt_ids for _ in range(config.samples))
     rows = [Row(number, ids, number % config.samples, config, tokenizer) for number, ids in numbered]
     was_training = model.training

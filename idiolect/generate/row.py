@@ -76,7 +76,8 @@ class Row:
     def __post_init__(self):
         self.ids = list(self.ids)
         self.n_prompt = len(self.ids)
-        self.stream = TextStream(characters_of(self.tokenizer, self.ids), self.config.stop)
+        text_ids = [token_id for token_id in self.ids if token_id < self.tokenizer.vocabulary_size]
+        self.stream = TextStream(characters_of(self.tokenizer, text_ids), self.config.stop)
         self._chances: list[float] = []
         # The prompt is part of the seed, so that different prompts don't share their luck.
         material = f"{self.config.seed}:{self.sample}:".encode() + np.asarray(self.ids, np.int64).tobytes()

@@ -4,8 +4,11 @@ import itertools
 import sys
 from pathlib import Path
 
+from idiolect.data.objectives.fill_in_the_middle import sentinels
+from idiolect.errors import RecipeError
 from idiolect.generate.decode import generate
 from idiolect.generate.fill import fill, has_gaps
+from idiolect.generate.gap import fill_gap
 from idiolect.progress import show_seconds
 from idiolect.rundir import RunDir, read_json
 from idiolect.stages.job import RECORD, Job
@@ -22,8 +25,10 @@ def speaker(job: Job, which: str):
     return load_model(job, ready.vocabulary_of(job.recipe), pick_checkpoint(job, which)), ready.tokenizer
 
 
-def written(job: Job, prompts: list[str], which: str, json: bool) -> dict:
-    """Continue each prompt; one text at a time streams to standard output as it is written."""
+def written(job: Job, prompts: list[str], which: str, json: bool, suffix: str | None = None) -> dict:
+    """Continue each prompt, or fill the gap between each and a suffix; a single text streams to standard output."""
+    if suffix is not None:
+        check_fills_gaps(job)
     model, tokenizer = speaker(job, which)
     prompts = prompts or list(job.recipe.prompts) or [""]
     config = job.recipe.generate
@@ -37,11 +42,16 @@ def written(job: Job, prompts: list[str], which: str, json: bool) -> dict:
         sys.stdout.write(piece)
         sys.stdout.flush()
 
-    texts = generate(model, tokenizer, prompts, config, on_text if streams else None)
+    after = suffix or ""
+    if suffix is None:
+        texts = generate(model, tokenizer, prompts, config, on_text if streams else None)
+    else:
+        marks, second = sentinels(tokenizer.vocabulary_size), job.recipe.objective.suffix_first > 0.5
+        texts = fill_gap(model, tokenizer, prompts, after, config, marks, second, on_text if streams else None)
     if streams:
-        sys.stdout.write("\n")
+        sys.stdout.write(after + "\n")
     elif not json:
-        sys.stdout.write("\n\n---\n\n".join(prompts[text.prompt] + text.text for text in texts) + "\n")
+        sys.stdout.write("\n\n---\n\n".join(prompts[text.prompt] + text.text + after for text in texts) + "\n")
     speed = sum(len(text.token_ids) for text in texts) / max(1e-9, max(text.seconds for text in texts))
     job.progress.say(f"{speed:,.0f} tokens/s")
     return {
@@ -56,6 +66,18 @@ def written(job: Job, prompts: list[str], which: str, json: bool) -> dict:
             for t in texts
         ]
     }
+
+
+def check_fills_gaps(job: Job) -> None:
+    """Raise RecipeError unless the run learned to fill gaps before a given text."""
+    kind = job.recipe.objective.kind
+    if kind != "fill_in_the_middle":
+        own = "put [MASK] in --prompt instead" if job.recipe.model.reads == "both" else "leave --suffix away"
+        raise RecipeError(
+            f"the run {job.run.name} can't fill a gap before --suffix",
+            why=f'it learned the objective "{kind}", which never showed it what follows a gap',
+            fix=f"{own}, or train with --data.objective.kind=fill_in_the_middle",
+        )
 
 
 def filled(job: Job, model, tokenizer, prompts: list[str], json: bool) -> dict:
