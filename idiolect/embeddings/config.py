@@ -30,7 +30,9 @@ class EmbeddingsConfig(Config):
         "auto", "of the file; auto looks at its first bytes"
     )
     match: Items[Step] = field(("lower_case",), "other spellings to try, in this order, for a token that isn't found")
-    least_coverage: float = field(0.5, "refuse when a smaller share of the vocabulary has a vector", ge=0, le=1)
+    least_coverage: float = field(
+        0.5, "refuse when a smaller share of the vocabulary (corpus: of the text) has one", ge=0, le=1
+    )
     width: Literal["refuse", "project"] = field(
         "refuse", "vectors as wide as the model only; or principal components where wider, zeros where narrower"
     )

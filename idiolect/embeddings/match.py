@@ -143,13 +143,17 @@ def coverage(tokenizer: Tokenizer, counts_V: np.ndarray, rows_N: np.ndarray) -> 
 
 
 def check_coverage(report: dict, config: EmbeddingsConfig, tokenizer: Tokenizer) -> None:
-    """Raise DataError when the share of the vocabulary that was found is below the least."""
-    share = report["coverage"]
+    """Raise DataError when the share of the vocabulary that was found is below the least.
+
+    Of vectors trained on the text itself it is the share of the text: a token without one hardly occurs there.
+    """
+    own = config.source == "corpus"
+    share = report["token_coverage" if own else "coverage"]
     if share >= config.least_coverage:
         return
     lost = ", ".join(repr(entry["token"]) for entry in report["not_found"][:8])
     anyway = f"--embeddings.least_coverage={int(share * 1000) / 1000:g} to take it so"
-    if config.source == "corpus":
+    if own:
         why, fix = "rarer tokens get no vector", f"--embeddings.skip_gram.min_count=1, or {anyway}"
     elif whole_words(tokenizer) and tokenizer.kind not in ("character", "byte"):
         why = "words of your text that the source has never met start at random"
@@ -160,7 +164,7 @@ def check_coverage(report: dict, config: EmbeddingsConfig, tokenizer: Tokenizer)
         )
         fix = f"--tokenizer.kind=word, --embeddings.source=corpus (vectors for any tokens), or {anyway}"
     raise DataError(
-        f"only {share:.1%} of the vocabulary has a vector in the source ({report['types_found']:,} of "
+        f"only {share:.1%} of the {'training text' if own else 'vocabulary'} has a vector in the source ({report['types_found']:,} of "
         f"{report['types']:,} tokens; {report['token_coverage']:.1%} of the running text)",
         why=f"{why}; the most frequent that were not found: {lost}",
         fix=fix,

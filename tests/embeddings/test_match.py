@@ -133,3 +133,14 @@ def test_real_vectors_cover_the_common_words(tokenizers, real):
     found, report, _ = matched(tokenizers["word"], str(real / "glove.twitter.25d.top12k.txt"))
     assert np.allclose(found[" the"][:3], [-0.010167, 0.020194, 0.21473])
     assert report["coverage"] > 0.8 and report["width"] == 25
+
+
+def test_of_vectors_from_the_own_text_the_share_of_the_text_counts(tokenizers):
+    """Of a BPE's 256 bytes most never occur: that a vocabulary is full of them is no fault of the vectors."""
+    report = {"coverage": 0.1, "token_coverage": 0.99, "types": 10, "types_found": 1, "not_found": [{"token": "x"}]}
+    check_coverage(report, EmbeddingsConfig(source="corpus"), tokenizers["bpe"])
+    with pytest.raises(DataError):
+        check_coverage(report, EmbeddingsConfig(source="words.txt"), tokenizers["bpe"])
+    with pytest.raises(DataError) as caught:
+        check_coverage(report | {"token_coverage": 0.4}, EmbeddingsConfig(source="corpus"), tokenizers["bpe"])
+    assert "--embeddings.skip_gram.min_count=1" in caught.value.fix
