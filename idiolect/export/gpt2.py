@@ -110,12 +110,12 @@ def from_stock(stock: dict[str, torch.Tensor], config: GPTConfig) -> dict[str, t
 
 
 def refuse_others(stock: Any, fixed: dict[str, Any]) -> None:
-    """Raises RecipeError when a stock config asks for more than our GPT does."""
+    """Raises RecipeError when a stock config asks for more than our models do."""
     for key, value in fixed.items():
         if getattr(stock, key) != value:
             raise RecipeError(
-                f"{key} = {getattr(stock, key)} of {stock.model_type} can't be read into our GPT",
-                why=f"our GPT has no such setting; it computes what {key} = {value} does",
+                f"{key} = {getattr(stock, key)} of {stock.model_type} can't be read into a model of ours",
+                why=f"our models have no such setting; they compute what {key} = {value} does",
                 fix="use a folder without it",
             )
 
@@ -124,7 +124,7 @@ def readable(stock: Any, key: str, names: dict[str, str]) -> str:
     """Our name of a stock activation. Raises RecipeError when we have none."""
     if getattr(stock, key) not in names:
         raise RecipeError(
-            f'{key} = "{getattr(stock, key)}" of {stock.model_type} can\'t be read into our GPT',
+            f'{key} = "{getattr(stock, key)}" of {stock.model_type} can\'t be read into a model of ours',
             why=f"our MLPs know: {', '.join(names)}",
             fix="use a folder with one of these",
         )

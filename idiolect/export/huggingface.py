@@ -1,6 +1,6 @@
 """To the Hugging Face format and back: a folder that stock `transformers` loads, equal to the model it came from.
 
-    GPT + Tokenizer  ->  config.json  model.safetensors  tokenizer.json  tokenizer_config.json
+    model + Tokenizer  ->  config.json  model.safetensors  tokenizer.json  tokenizer_config.json
                          generation_config.json  README.md  idiolect.json  manifest.json
 
 Start at `export`. The folder is written aside, loaded by stock code, compared on real text, and only then takes its
@@ -18,13 +18,16 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from idiolect.config import Config
 from idiolect.errors import DataError, RecipeError, UnsafeError
 from idiolect.export.card import card
 from idiolect.export.check import check_logits, check_tokens, some_ids, stock_model
 from idiolect.export.kinds import Kind, kind_for, kind_named
+from idiolect.export.mask import with_mask
 from idiolect.export.stock import stock_transformers
+from idiolect.generate.fill import MASK
+from idiolect.models import family
 from idiolect.models.build import build_model
-from idiolect.models.config import GPTConfig
 from idiolect.rundir import is_complete, new_folder, read_json, write_atomic, write_json
 from idiolect.tokenizer.config import TokenizerConfig
 from idiolect.tokenizer.encode import SETTINGS_FILE, TOKENIZER_FILE, Tokenizer
@@ -35,7 +38,7 @@ WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
 
 def export(
     model: nn.Module,
-    model_config: GPTConfig,
+    model_config: Config,
     tokenizer: Any,
     out: Path,
     *,
@@ -53,21 +56,21 @@ def export(
     ours = copy.deepcopy(model).to("cpu", torch.float32).eval()
     with stock_transformers() as transformers, new_folder(Path(out)) as folder:
         _write_model(transformers, kind, ours, tokenizer, folder)
-        _write_tokenizer(tokenizer, model_config, folder)
+        _write_tokenizer(tokenizer, ours, folder)
         figures = {"kind": kind.name, **check_tokens(transformers, folder, tokenizer, texts)}
         tokens_BT = some_ids(tokenizer, texts, model_config.context_length)
-        figures |= check_logits(ours, stock_model(transformers, folder), tokens_BT)
+        figures |= check_logits(ours, stock_model(transformers, folder, kind.auto_class), tokens_BT)
         figures["parameters"] = sum(parameter.numel() for parameter in model.parameters())
         figures["bytes"] = sum(path.stat().st_size for path in folder.iterdir())
         write_atomic(folder / "README.md", card(_card_data(lineage or {}, figures, model_config, tokenizer)))
     return figures
 
 
-def from_huggingface(folder: Path) -> tuple[nn.Module, GPTConfig, Any]:
-    """Read a stock GPT-2, Llama or Qwen 3 folder: our model, its config, its tokenizer (None when it has none).
+def from_huggingface(folder: Path) -> tuple[nn.Module, Config, Any]:
+    """Read a stock folder of one of `kinds.KINDS`: our model, its config, its tokenizer (None when it has none).
 
     The logits are compared with stock code's before anything is returned. Only safetensors are read. Raises RecipeError
-    for settings our GPT doesn't have, UnsafeError for pickled weights, DataError for broken files.
+    for settings our families don't have, UnsafeError for pickled weights, DataError for broken files.
     """
     folder = Path(folder)
     described = read_json(folder / "config.json")
@@ -84,8 +87,10 @@ def from_huggingface(folder: Path) -> tuple[nn.Module, GPTConfig, Any]:
             ) from error
         model.eval()
         tokenizer = _read_tokenizer(folder, stock_config)
+        if config.reads == "both" and tokenizer is not None:
+            model.mask_id = tokenizer.special_ids.get(MASK, model.mask_id)
         tokens_BT = torch.arange(2 * min(512, config.context_length)).view(2, -1) * 7919 % stock_config.vocab_size
-        check_logits(model, stock_model(transformers, folder), tokens_BT)
+        check_logits(model, stock_model(transformers, folder, kind.auto_class, exact=False), tokens_BT)
     return model, config, tokenizer
 
 
@@ -108,36 +113,43 @@ def _write_model(transformers: ModuleType, kind: Kind, model: nn.Module, tokeniz
         architectures=[kind.model_class], dtype="float32",
     )  # fmt: skip
     stock_config.save_pretrained(folder)
-    transformers.GenerationConfig(**ids, do_sample=True, temperature=0.8, min_p=0.05).save_pretrained(folder)
+    if kind.auto_class == "AutoModelForCausalLM":
+        transformers.GenerationConfig(**ids, do_sample=True, temperature=0.8, min_p=0.05).save_pretrained(folder)
     tensors = {name: tensor.detach().contiguous().clone() for name, tensor in kind.to_stock(model).items()}
     # transformers refuses a file that doesn't say which framework wrote it.
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
 
 
-def _write_tokenizer(tokenizer: Any, config: GPTConfig, folder: Path) -> None:
+def _write_tokenizer(tokenizer: Any, model: nn.Module, folder: Path) -> None:
     """tokenizer.json as we use it ourselves, and what stock code wants to know beside it."""
+    mask_id = model.mask_id if model.reads == "both" else None
+    if mask_id is not None:
+        tokenizer = with_mask(tokenizer, mask_id)
     tokenizer.save(folder)
-    names = {"eos_token": tokenizer.end_id, "pad_token": tokenizer.pad_id, "unk_token": tokenizer.unknown_id}
+    names = {
+        "eos_token": tokenizer.end_id, "pad_token": tokenizer.pad_id, "unk_token": tokenizer.unknown_id,
+        "mask_token": mask_id,
+    }  # fmt: skip
     write_json(
         folder / "tokenizer_config.json",
         {
             "tokenizer_class": "PreTrainedTokenizerFast",
-            "model_max_length": config.context_length,
+            "model_max_length": model.context_length,
             "clean_up_tokenization_spaces": False,
             "add_bos_token": False,
             "add_eos_token": False,
-            # As with us: a text that spells <|end|> is that text, not the end.
-            "split_special_tokens": True,
+            # As with us: a text that spells <|end|> is that text, not the end. But a gap is spelled in the text.
+            "split_special_tokens": mask_id is None,
             **{name: tokenizer.token(i) for name, i in names.items() if i is not None},
         },
     )
 
 
-def _read_settings(config_class: type, kind: Kind, folder: Path) -> tuple[Any, GPTConfig]:
+def _read_settings(config_class: type, kind: Kind, folder: Path) -> tuple[Any, Config]:
     """The stock config of a folder, and ours. Raises DataError for numbers that no model has."""
     try:
         stock = config_class.from_pretrained(folder, local_files_only=True)
-        config = GPTConfig(**kind.from_settings(stock))
+        config = family(kind.family).config(**kind.from_settings(stock))
         if stock.vocab_size < 1:
             raise ValueError(f"vocab_size = {stock.vocab_size}")
     except RecipeError:
@@ -199,10 +211,15 @@ def _end_token(folder: Path, stock_config: Any) -> str:
     return next((token["content"] for token in added if token["id"] == wanted), "")
 
 
-def _card_data(lineage: dict, figures: dict, config: GPTConfig, tokenizer: Any) -> dict:
+def _card_data(lineage: dict, figures: dict, config: Config, tokenizer: Any) -> dict:
     limits = [*lineage.get("limits", ())]
     if not tokenizer.lossless:
         limits.append(f"The tokenizer loses something of the text: {tokenizer.loss_note}")
+    if config.reads == "both":
+        limits.append(
+            f"A gap is written {MASK}; to read a text that spells a special token as plain text, call the tokenizer "
+            "with split_special_tokens=True."
+        )
     return lineage | {
         "limits": limits,
         "architecture": figures["kind"],

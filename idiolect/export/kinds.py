@@ -1,4 +1,4 @@
-"""What it takes to write a GPT as one of the stock architectures of `transformers`, and to read one back.
+"""What it takes to write a model as one of the stock architectures of `transformers`, and to read one back.
 
 A stock kind is a value: which settings it can express, its config, and its tensors by name. `KINDS` is the whole list,
 the plainest first.
@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
+from idiolect.config import Config
 from idiolect.errors import RecipeError
-from idiolect.export import gpt2, llama
-from idiolect.models.config import GPTConfig
+from idiolect.export import bert, gpt2, llama, modernbert
 
 Tensors = dict[str, torch.Tensor]
 
@@ -22,19 +22,22 @@ class Kind:
     """One stock architecture.
 
     `wants` maps a key of `[model]` to the values that can be expressed; `settings` gives the stock config's own values,
-    `to_stock` and `from_stock` rename and reshape tensors, `from_settings` reads a stock config back.
+    `to_stock` and `from_stock` rename and reshape tensors, `from_settings` reads a stock config back. `family` is ours,
+    `auto_class` the one of `transformers` that loads such a folder with its head.
     """
 
     name: str
     config_class: str
     model_class: str
-    wants: Callable[[GPTConfig], dict[str, tuple]]
-    settings: Callable[[GPTConfig], dict[str, Any]]
+    wants: Callable[[Config], dict[str, tuple]]
+    settings: Callable[[Config], dict[str, Any]]
     to_stock: Callable[[torch.nn.Module], Tensors]
     from_settings: Callable[[Any], dict[str, Any]]
-    from_stock: Callable[[Tensors, GPTConfig], Tensors]
+    from_stock: Callable[[Tensors, Config], Tensors]
+    family: str = "gpt"
+    auto_class: str = "AutoModelForCausalLM"
 
-    def offending(self, config: GPTConfig) -> dict[str, tuple]:
+    def offending(self, config: Config) -> dict[str, tuple]:
         """The settings that stock code can't express, with what it can."""
         return {key: values for key, values in self.wants(config).items() if getattr(config, key) not in values}
 
@@ -52,12 +55,28 @@ KINDS = (
         "qwen3", "Qwen3Config", "Qwen3ForCausalLM",
         llama.wants_normed, llama.settings_normed, llama.to_stock, llama.from_settings_normed, llama.from_stock,
     ),
+    Kind(
+        "bert", "BertConfig", "BertForMaskedLM",
+        bert.wants, bert.settings, bert.to_stock, bert.from_settings, bert.from_stock, "bert", "AutoModelForMaskedLM",
+    ),
+    Kind(
+        "modernbert", "ModernBertConfig", "ModernBertForMaskedLM",
+        modernbert.wants, modernbert.settings, modernbert.to_stock, modernbert.from_settings, modernbert.from_stock,
+        "bert", "AutoModelForMaskedLM",
+    ),
 )  # fmt: skip
 
 
-def kind_for(config: GPTConfig) -> Kind:
+def kind_for(config: Config) -> Kind:
     """The first kind that expresses every setting. Raises RecipeError naming each key in the way of the nearest one."""
-    nearest = min(KINDS, key=lambda kind: len(kind.offending(config)))
+    kinds = [kind for kind in KINDS if kind.family == config.kind]
+    if not kinds:
+        raise RecipeError(
+            f'stock transformers has no architecture for model.kind = "{config.kind}"',
+            why="an export holds no code, so somebody else's must be able to compute what this model does",
+            fix="train with " + " or ".join(f"--model.kind={name}" for name in sorted({kind.family for kind in KINDS})),
+        )
+    nearest = min(kinds, key=lambda kind: len(kind.offending(config)))
     offending = nearest.offending(config)
     if not offending:
         return nearest
@@ -75,7 +94,7 @@ def kind_named(model_type: str | None) -> Kind:
         if kind.name == model_type:
             return kind
     raise RecipeError(
-        f'model_type = "{model_type}" can\'t be read into our GPT',
+        f'model_type = "{model_type}" can\'t be read into a model of ours',
         why=f"what we read: {', '.join(kind.name for kind in KINDS)}",
         fix="use a folder of one of these architectures",
     )

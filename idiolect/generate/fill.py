@@ -65,13 +65,14 @@ def mask_ids(model: nn.Module, tokenizer: Any, prompt: str) -> tuple[list[int], 
     places: list[int] = []
     *before, last = prompt.split(MASK)
     for piece in before:
-        ids += tokenizer.encode(re.sub(r"\s+$", "", piece) if _leads_with_space(tokenizer) else piece).tolist()
+        ids += tokenizer.encode(re.sub(r"\s+$", "", piece) if leads_with_space(tokenizer) else piece).tolist()
         places.append(len(ids))
         ids.append(model.mask_id)
     return ids + tokenizer.encode(last).tolist(), places
 
 
-def _leads_with_space(tokenizer: Any) -> bool:
+def leads_with_space(tokenizer: Any) -> bool:
+    """Whether this tokenizer's words begin with the space before them."""
     return tokenizer.kind in ("bpe", "unigram", "word", "file")
 
 

@@ -186,8 +186,8 @@ def test_a_vocabulary_beyond_all_memory_is_refused_before_it_is_allocated(tmp_pa
 
 
 def test_another_architecture_is_refused(tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
-    with pytest.raises(RecipeError, match="bert"):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "mamba"}))
+    with pytest.raises(RecipeError, match="mamba"):
         from_huggingface(tmp_path)
 
 
