@@ -105,7 +105,8 @@ def next_tokens(learned: Learned) -> Measured:
     )
     n = learned.held.n_tokens
     assert np.array_equal(scores.position_N, np.arange(n)), "each token is scored exactly once, the ends included"
-    assert len(learned.exact_N) == n, f"{len(learned.exact_N)} exact prices for {n} tokens: ends are missing"
+    counts = np.diff(np.append(learned.held.document_starts, n))
+    assert np.array_equal(counts, [len(text) + 1 for text in learned.texts]), "ends are missing, or tokens differ"
     return Measured(scores.nats_N, learned.exact_N, np.ones(n), document_of(learned, scores.position_N))
 
 
@@ -176,23 +177,17 @@ def cut_spans(learned: Learned) -> Measured:
         nats_BT[batch.loss_mask_BT.numpy()] = scored(learned, batch)
         model.append(nats_BT.sum(1))
         for row, start in enumerate(start_B):
-            source = (
-                batch.source_BS[row][batch.source_mask_BS[row]]
-                if batch.source_mask_BS is not None
-                else (batch.source_BS[row])
-            )
-            hidden_W = cut_of(source.tolist(), batch.targets_BT[row].tolist(), first_sentinel, window_BW[row].tolist())
-            parts = hidden_W.reshape(-1, tokens)
-            documents = range(start // tokens, start // tokens + len(parts))
-            exact.append(
-                sum(learned.process.joint_nats(learned.texts[d], part[:-1]) for d, part in zip(documents, parts))
-            )
+            read_S = slice(None) if batch.source_mask_BS is None else batch.source_mask_BS[row]
+            ids = (batch.source_BS[row][read_S], batch.targets_BT[row][batch.loss_mask_BT[row]], window_BW[row])
+            hidden_W = cut_of(*(part.tolist() for part in ids), first_sentinel)
+            parts = enumerate(hidden_W.reshape(-1, tokens)[:, :-1], start // tokens)
+            exact.append(sum(learned.process.joint_nats(learned.texts[d], part) for d, part in parts))
             weight.append(hidden_W.sum())
             cluster.append(start)
     return Measured(np.concatenate(model), np.array(exact), np.array(weight), np.array(cluster))
 
 
-def cut_of(source: list[int], target: list[int], first_sentinel: int, window: list[int]) -> np.ndarray:
+def cut_of(source: list[int], target: list[int], window: list[int], first_sentinel: int) -> np.ndarray:
     """Which tokens of a window its source lacks; source and target must together give the window back."""
     spans: dict[int, list[int]] = {}
     for token in target:

@@ -23,7 +23,7 @@ class Text:
     @property
     def corpus(self) -> dict:
         exact = self.exact | {"documents": self.documents}
-        return {"text": ["exact"], "exact": exact, "validation_fraction": 0.05, "test_fraction": 0.0}
+        return {"text": ["exact"], "exact": exact, "validation_fraction": 0.05, "test_fraction": 0.0, "workers": 1}
 
 
 def fixed(size: int) -> dict:

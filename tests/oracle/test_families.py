@@ -9,9 +9,7 @@ from tests.oracle.path import measure
 from tests.oracle.settings import FAMILIES_TINY, OBJECTIVES, TEXTS, settings_of
 
 CASES = [
-    pytest.param(
-        kind, *case, id=f"{kind}, {case[0]}, {case[1]}", marks=[] if case in tiny.quick else [pytest.mark.slow]
-    )
+    pytest.param(kind, *case, id=", ".join((kind, *case)), marks=[] if case in tiny.quick else [pytest.mark.slow])
     for kind, tiny in FAMILIES_TINY.items()
     for case in tiny.tolerance
 ]
