@@ -20,7 +20,8 @@ from idiolect.evaluate.pseudo import masked_score
 from idiolect.evaluate.score import score
 from idiolect.models import family
 from idiolect.models.build import build_model
-from idiolect.models.measure import flops_per_token, parameters
+from idiolect.models.measure import active_parameters, flops_per_token, parameters
+from idiolect.models.routing import watch_routing
 from idiolect.optim.average import build_average
 from idiolect.optim.build import build_optimiser
 from idiolect.optim.config import advice
@@ -169,10 +170,12 @@ def describe(job: Job, model, epoch_tokens: int, step_tokens: int) -> None:
     """Say what is about to be trained, with its arithmetic."""
     config = job.recipe.train
     n = sum(p.numel() for p in model.parameters())
+    active = active_parameters(job.recipe.model, model.vocabulary_size)
+    of_them = f" ({show_count(active)} active for a token)" if active < n else ""
     seen = config.steps * step_tokens
     job.progress.say(
-        f"{job.recipe.model.kind}: {show_count(n)} parameters; {config.steps:,} steps x {step_tokens:,} tokens = "
-        f"{show_count(seen)} tokens, {seen / epoch_tokens:.2g} epochs of {show_count(epoch_tokens)}"
+        f"{job.recipe.model.kind}: {show_count(n)} parameters{of_them}; "
+        f"{config.steps:,} steps x {step_tokens:,} tokens = {show_count(seen)} tokens, {seen / epoch_tokens:.2g} epochs of {show_count(epoch_tokens)}"
     )
 
 
@@ -187,15 +190,16 @@ def validation_probes(job: Job, ready: Prepared) -> list[Probe]:
 
     def validation(model, step: int) -> dict[str, float]:
         # One rank's score is every rank's: they hold the same weights, and must agree on when to stop.
-        found = score(
-            model, held, recipe.model.context_length,
-            bytes_per_token=ready.tokenizer.bytes_per_token, batch_tokens=recipe.evaluate.batch_tokens,
-            limit_tokens=recipe.evaluate.validation_tokens, boundaries=recipe.data.boundaries, device=job.device,
-            carry_state=recipe.carries_state,
-        )  # fmt: skip
+        with watch_routing(model) as routing:
+            found = score(
+                model, held, recipe.model.context_length,
+                bytes_per_token=ready.tokenizer.bytes_per_token, batch_tokens=recipe.evaluate.batch_tokens,
+                limit_tokens=recipe.evaluate.validation_tokens, boundaries=recipe.data.boundaries, device=job.device,
+                carry_state=recipe.carries_state,
+            )  # fmt: skip
         nats, bits = found["nats"]["value"], found["bits_per_byte"]["value"]
         job.progress.say(f"step {step:,}: validation {bits:.4f} bits per byte ({nats:.4f} nats a token)")
-        return {"validation_nats": nats, "validation_bits_per_byte": bits}
+        return {"validation_nats": nats, "validation_bits_per_byte": bits} | routing.figures()
 
     return [Probe("validation", recipe.train.eval_every_steps, validation)]
 
@@ -240,6 +244,7 @@ def record_end(job: Job, ready: Prepared, decides: dict, outcome: Outcome) -> No
         "outcome": {"step": outcome.step, "reason": outcome.reason, "best_step": outcome.best_step,
                     "best_value": outcome.best_value, "tokens": outcome.n_tokens, "seconds": outcome.seconds},
         "parameters": parameters(recipe.model, V),
+        "active_parameters": active_parameters(recipe.model, V),
         "flops_per_token": flops_per_token(recipe.model, V, recipe.model.context_length),
         "vocabulary_size": V,
     }  # fmt: skip

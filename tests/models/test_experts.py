@@ -10,9 +10,10 @@ from torch import nn
 from idiolect.errors import RecipeError
 from idiolect.models.build import build_model
 from idiolect.models.config import GPTConfig
-from idiolect.models.experts import MixtureOfExperts, Router, RoutingWatch, build_experts
+from idiolect.models.experts import MixtureOfExperts, Router, build_experts
 from idiolect.models.grouped import collect, grouped_linear, spread
 from idiolect.models.measure import active_parameters, parameters
+from idiolect.models.routing import watch_routing
 from idiolect.optim.build import build_optimiser
 from idiolect.optim.config import MuonConfig, OptimConfig
 from idiolect.optim.groups import assign_groups
@@ -112,7 +113,7 @@ def test_no_token_is_dropped_when_all_choose_one_expert():
         mixture.router.weight[:, 0] = torch.tensor([0.0, 0.0, 50.0, 0.0])
     x = torch.randn(3, 7, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     x[..., 0] = 1.0
-    with RoutingWatch(mixture) as watch:
+    with watch_routing(mixture) as watch:
         found = mixture(x)
     assert watch.figures()["expert_load"] == [[0, 0, 1, 0]] and watch.figures()["expert_dead_share"] == 0.75
     torch.testing.assert_close(found, reference(mixture, config, x))
@@ -281,7 +282,7 @@ def test_the_balance_loss_evens_the_loads():
             (loss + model.auxiliary_loss()).backward()
             optimiser.step()
             optimiser.zero_grad()
-        with RoutingWatch(model.eval()) as watch:
+        with watch_routing(model.eval()) as watch:
             model(tokens)
         entropy[balance] = watch.figures()["expert_load_entropy"]
     assert entropy[0.1] > entropy[0.0] + 0.1, entropy
@@ -289,14 +290,14 @@ def test_the_balance_loss_evens_the_loads():
 
 def test_what_is_seen_of_routing():
     model = build_model(VARIANTS["experts"], V, 0).eval()
-    with RoutingWatch(model) as watch:
+    with watch_routing(model) as watch:
         model(draw_tokens(3, 20, V))
     model(draw_tokens(3, 20, V, seed=1))
     figures = watch.figures()
     assert all(sum(load) == pytest.approx(1, abs=1e-3) for load in figures["expert_load"])
     assert [len(load) for load in figures["expert_load"]] == [5] * 3 and sum(watch.counts_E[0]).item() == 2 * 3 * 20
     assert 0 < figures["expert_load_entropy"] <= 1 <= figures["expert_load_max"]
-    with RoutingWatch(build_model(VARIANTS["default"], V, 0)) as watch:
+    with watch_routing(build_model(VARIANTS["default"], V, 0)) as watch:
         pass
     assert watch.figures() == {}
 
