@@ -20,7 +20,8 @@ from idiolect.models.pieces import count_pieces
 from idiolect.models.scan import Signals, scan, state_at, step
 from idiolect.models.short_convolution import ShortConvolution
 
-# softplus(-20) = 2e-9: a smaller step writes nothing, and its logarithm must stay finite.
+# softplus(-20) = exp(-20) = 2e-9: a smaller step writes nothing, a smaller decay keeps nothing; the logarithm of one
+# must stay finite, and sums of the other small enough for their differences to be exact to 1e-4.
 _LEAST = -20.0
 
 
@@ -100,7 +101,7 @@ class StateSpace(nn.Module):
         step_BTH = F.softplus((step_BTH.to(precise) + self.step_bias).clamp(min=_LEAST))
         return Signals(
             x_BTE.unflatten(-1, (config.n_heads, config.d_head)),
-            step_BTH * -self.log_rate.exp(),
+            (step_BTH * -self.log_rate.exp()).clamp(min=_LEAST),
             step_BTH.log(),
             b_BTR,
             c_BTR,

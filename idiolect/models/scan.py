@@ -94,13 +94,16 @@ class _Decays(NamedTuple):
 def _decays(log_decay_BTH: Tensor, log_step_BTH: Tensor, piece_BT: Tensor | None, chunk: int) -> _Decays:
     shape = (log_decay_BTH.shape[0], -1, chunk, log_decay_BTH.shape[2])
     sum_BJQH = _up_to_here(log_decay_BTH.reshape(shape), piece_BT)
-    key_BJQH = sum_BJQH - log_step_BTH.reshape(shape)
+    log_step_BJQH = log_step_BTH.reshape(shape)
+    key_BJQH = sum_BJQH - log_step_BJQH
     end_BJ1H = sum_BJQH[:, :, -1:]
     # A later position's exponent is positive and may overflow: it is struck out before the exponential.
     above_QQ = torch.full((chunk, chunk), -torch.inf, dtype=sum_BJQH.dtype, device=sum_BJQH.device).triu(1)
     inside = sum_BJQH.transpose(2, 3)[..., :, None] - key_BJQH.transpose(2, 3)[..., None, :]
     inside.add_(above_QQ)
-    to_end, from_start, across = end_BJ1H - key_BJQH, sum_BJQH, end_BJ1H.squeeze(2)
+    # Sums of strong decays are large, and so is the rounding of their differences: where it is known, it is not taken.
+    inside.diagonal(dim1=-2, dim2=-1).copy_(log_step_BJQH.transpose(2, 3))
+    to_end, from_start, across = end_BJ1H - sum_BJQH + log_step_BJQH, sum_BJQH, end_BJ1H.squeeze(2)
     if piece_BT is not None:
         piece_BJQ = piece_BT.reshape(shape[0], -1, chunk)
         before_BJ = torch.cat([piece_BJQ.new_zeros(shape[0], 1), piece_BJQ[:, :-1, -1]], 1)
