@@ -3,7 +3,7 @@
     tokens_BT -> model -> hidden_BTD -> pool -> pooled_BD -> head -> logits_BC
 
 Start at `LabelledSource.batch` and `Classifier`. A row is a text's tokens and the end token, at which a left-reading
-model has read everything; padding stands behind it, where nothing looks.
+model has read everything; padding stands behind it, where nothing looks, or may not (`PaddingApart`).
 """
 
 from __future__ import annotations
@@ -109,12 +109,31 @@ class LastToken(nn.Module):
         return hidden_BTD[torch.arange(len(last_B), device=last_B.device), last_B]
 
 
+def real_places(last_BT: Tensor) -> Tensor:
+    """True up to each row's last real token, False at the padding behind it."""
+    return last_BT.int().flip(1).cumsum(1).flip(1) > 0
+
+
 class MeanOfTokens(nn.Module):
     """The mean hidden state of each row's real tokens."""
 
     def forward(self, hidden_BTD: Tensor, last_BT: Tensor) -> Tensor:
-        real_BT1 = (last_BT.int().flip(1).cumsum(1).flip(1) > 0)[..., None]
+        real_BT1 = real_places(last_BT)[..., None]
         return (hidden_BTD * real_BT1).sum(1) / real_BT1.sum(1)
+
+
+class Leftward(nn.Module):
+    """No document numbers: nothing looks at the padding, which stands to the right."""
+
+    def forward(self, last_BT: Tensor) -> None:
+        return None
+
+
+class PaddingApart(nn.Module):
+    """Numbers that make the padding a document of its own, unseen by what reads both sides."""
+
+    def forward(self, last_BT: Tensor) -> Tensor:
+        return (~real_places(last_BT)).long()
 
 
 POOLS = {"last": LastToken, "mean": MeanOfTokens}
@@ -149,11 +168,13 @@ class Classifier(nn.Module):
         super().__init__()
         self.model, self.head = model, head
         self.reads, self.context_length = model.reads, model.context_length
+        self.documents = PaddingApart() if model.reads == "both" else Leftward()
         model.requires_grad_(not freeze)
 
     def forward(self, tokens_BT: Tensor, last_BT: Tensor) -> Tensor:
         """Logits (B, C); `last_BT` is True at each row's last real token."""
-        return self.head(self.model(tokens_BT)[0], last_BT)
+        hidden_BTD, _ = self.model(tokens_BT, document_BT=self.documents(last_BT))
+        return self.head(hidden_BTD, last_BT)
 
 
 def build_classifier(config: ClassificationConfig, model: nn.Module, n_classes: int) -> Classifier:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from idiolect.models.build import build_model
-from idiolect.models.config import GPTConfig
+from idiolect.models.config import BertConfig, GPTConfig
 from idiolect.optim.build import build_optimiser
 from idiolect.optim.config import OptimConfig
 from idiolect.optim.groups import assign_groups
@@ -221,3 +221,39 @@ def test_a_random_start_and_a_parent_differ_only_in_the_body():
     assert torch.equal(parent.head.linear.weight, fresh.head.linear.weight)
     assert not torch.equal(parent.model.embed.weight, fresh.model.embed.weight)
     assert config.start == "parent" and replace(Encoded([], 0), n_truncated=3).n_truncated == 3
+
+
+@pytest.mark.parametrize("pool", ["mean", "last"])
+@pytest.mark.parametrize("settings", [{}, {"norm_at": "after", "positions": "learned", "sliding_window": 4}])
+def test_an_encoder_never_looks_at_the_padding(pool, settings):
+    model = build_model(
+        BertConfig(context_length=32, n_layers=2, d_model=16, n_heads=2, init_std=0.3, **settings), V, 0
+    )
+    classifier = build_classifier(ClassificationConfig(pool=pool, head_init="small"), model, 3).eval()
+    short, long = np.array([1, 2, 3, END], np.int32), np.arange(12, dtype=np.int32) % 10
+    alone = LabelledSource(Encoded([short], 0), [0], PAD, shuffle=False).batch(0, 1)
+    padded = LabelledSource(Encoded([short, long], 0), [0, 1], PAD, shuffle=False).batch(0, 2)
+    with torch.no_grad():
+        expected = classifier(alone.tokens_BT, alone.loss_mask_BT)[0]
+        found = classifier(padded.tokens_BT, padded.loss_mask_BT)[0]
+        # Negative control: with the padding in sight the answer moves.
+        seen = classifier.head(classifier.model(padded.tokens_BT)[0], padded.loss_mask_BT)[0]
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+    assert (seen - expected).abs().max() > 1e-3
+
+
+def test_an_encoder_learns_to_classify():
+    """The label is the digit in the middle of five, wherever in the text they stand."""
+    generator = np.random.default_rng(0)
+    texts = ["".join(map(str, generator.integers(0, 10, 5))) for _ in range(600)]
+    encoded = encode(DigitTokenizer(), texts, 16)
+    source = LabelledSource(encoded, [int(text[2]) % 2 for text in texts], PAD, seed=1)
+    model = build_model(BertConfig(context_length=16, n_layers=2, d_model=32, n_heads=2), V, 0)
+    classifier = build_classifier(ClassificationConfig(pool="mean", dropout=0.0), model, 2)
+    optimiser = torch.optim.AdamW(classifier.parameters(), 3e-3)
+    for step in range(150):
+        priced = classification_loss(classifier, source.batch(step * 32, 32))
+        (priced.loss / 32).backward()
+        optimiser.step()
+        optimiser.zero_grad()
+    assert priced.nats.item() / 32 < 0.2
