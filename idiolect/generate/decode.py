@@ -8,11 +8,11 @@ prompt, the config and the sample's number, never of its neighbours (tests/gener
 A text longer than the model's context is read through a window: when it is full, its last half is read anew as if the
 text began there (`row.window_start`). Half, because re-reading costs as much as a prompt: it then happens once in
 context_length / 2 tokens, and the model always sees at least that much. A model whose cache holds texts of any length
-(`unbounded`) reads on instead.
+(`unbounded`) reads on instead. An encoder-decoder has the text for its source, and is given a new one when it has
+written as much as it has learned to write (reading.py).
 """
 
 import math
-import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -20,25 +20,33 @@ from typing import Any
 import torch
 from torch import nn
 
+from idiolect.data.objectives.framing import Framing
 from idiolect.errors import NumericsError
 from idiolect.generate import sampling
 from idiolect.generate.config import GenerateConfig
 from idiolect.generate.fill import write
+from idiolect.generate.reading import LeftReading, SourceReading, build_reading
 from idiolect.generate.row import Generated, OnText, Row
 
 
 def generate(
-    model: nn.Module, tokenizer: Any, prompts: Sequence[str], config: GenerateConfig, on_text: OnText | None = None
+    model: nn.Module,
+    tokenizer: Any,
+    prompts: Sequence[str],
+    config: GenerateConfig,
+    on_text: OnText | None = None,
+    framing: Framing | None = None,
 ) -> list[Generated]:
     """Continue each prompt `config.samples` times; text n belongs to prompt n // samples.
 
-    An empty prompt begins a document. `on_text` sees each text grow, whole characters at a time. Raises NumericsError
-    when the model's logits are not numbers.
+    An empty prompt begins a document. `on_text` sees each text grow, whole characters at a time. `framing` is how a
+    text is put to a model that reads a source; None: as it stands. Raises NumericsError when the model's logits are
+    not numbers.
     """
     if model.reads == "both":
         return write(model, tokenizer, prompts, config, on_text)
     prompt_ids = [tokenizer.encode(prompt).tolist() or [tokenizer.end_id] for prompt in prompts]
-    return continue_ids(model, tokenizer, prompt_ids, config, on_text)
+    return continue_ids(model, tokenizer, prompt_ids, config, on_text, framing)
 
 
 def continue_ids(
@@ -47,53 +55,51 @@ def continue_ids(
     prompt_ids: Sequence[Sequence[int]],
     config: GenerateConfig,
     on_text: OnText | None = None,
+    framing: Framing | None = None,
 ) -> list[Generated]:
     """`generate` from token ids, among which may be some beyond the tokenizer's."""
     numbered = enumerate(ids for ids in prompt_ids for _ in range(config.samples))
     rows = [Row(number, ids, number % config.samples, config, tokenizer) for number, ids in numbered]
+    reading = build_reading(model, tokenizer.end_id, framing)
     was_training = model.training
     model.eval()
     try:
         with torch.inference_mode():
             while waiting := [row for row in rows if row.finish is None]:
-                _Decoding(model, tokenizer, config, _next_batch(waiting, model, config), on_text).run()
+                _Decoding(reading, tokenizer, config, _next_batch(waiting, reading, config), on_text).run()
     finally:
         model.train(was_training)
     return [row.result(config.samples) for row in rows]
 
 
-def reach_of(model: nn.Module) -> int:
-    """How many tokens the model reads before a window must be moved; a state of one size holds any number."""
-    return sys.maxsize if getattr(model, "unbounded", False) else model.context_length
-
-
-def _next_batch(waiting: list[Row], model: nn.Module, config: GenerateConfig) -> list[Row]:
+def _next_batch(waiting: list[Row], reading: LeftReading | SourceReading, config: GenerateConfig) -> list[Row]:
     """The shortest rows, as many as may be decoded together; less than half of what is read may be padding."""
-    by_length = sorted((row.n_window(reach_of(model)), row.number, row) for row in waiting)
+    by_length = sorted((reading.length(row), row.number, row) for row in waiting)
     longest = max(64, 2 * by_length[0][0])
-    return [row for n_window, _, row in by_length[: config.batch_rows] if n_window <= longest]
+    return [row for length, _, row in by_length[: config.batch_rows] if length <= longest]
 
 
 class _Decoding:
     """Rows decoded together, each until it has ended or its window is full."""
 
-    def __init__(self, model: nn.Module, tokenizer: Any, config: GenerateConfig, rows: list[Row], on_text):
-        self.model, self.config, self.rows, self.on_text = model, config, rows, on_text
-        self.end_id = tokenizer.end_id
-        self.forbidden_V = sampling.forbidden(tokenizer, config, model)
+    def __init__(self, reading: LeftReading | SourceReading, tokenizer: Any, config: GenerateConfig, rows, on_text):
+        self.reading, self.config, self.rows, self.on_text = reading, config, rows, on_text
+        self.model, self.end_ids = reading.model, (tokenizer.end_id, *reading.stop_ids)
+        self.forbidden_V = sampling.forbidden(tokenizer, config, self.model)
+        if config.stop_at_end:
+            self.forbidden_V[list(reading.stop_ids)] = 0.0
         self.device = self.forbidden_V.device
         self.seen_BV: torch.Tensor | None = None
 
     def run(self) -> None:
         started = time.perf_counter()
-        context_length = reach_of(self.model)
-        rooms = {row.number: context_length - row.n_window(context_length) for row in self.rows}
+        rooms = {row.number: self.reading.room(row) for row in self.rows}
         logits_BV = self._read_windows()
         while True:
             ids_B, nats = self._choose(logits_BV)
             for row, token_id, token_nats in zip(self.rows, ids_B.tolist(), nats, strict=True):
                 rooms[row.number] -= 1
-                row.take(token_id, token_nats, self.end_id, self.on_text)
+                row.take(token_id, token_nats, self.end_ids, self.on_text)
             going_on = [i for i, row in enumerate(self.rows) if row.finish is None and rooms[row.number] >= 0]
             if len(going_on) < len(self.rows):
                 seconds = time.perf_counter() - started
@@ -104,18 +110,12 @@ class _Decoding:
             logits_BV = self.model.head(hidden_B1D[:, -1]).float()
 
     def _read_windows(self) -> torch.Tensor:
-        """Read every row's window, padded on the right; the logits after its last token, logits_BV."""
-        windows = [tuple(row.window(reach_of(self.model))) for row in self.rows]
+        """Read every row's window, or its source; the logits of what comes next, logits_BV."""
+        windows = [tuple(self.reading.window(row)) for row in self.rows]
         # Samples of one prompt are read once: only then do their ways part.
         place = {window: i for i, window in enumerate(dict.fromkeys(windows))}
-        lengths = [len(window) for window in place]
-        longest = max(lengths)
-        capacity = min(reach_of(self.model), longest + self.config.max_tokens)
-        padded_BT = torch.tensor([list(window) + [0] * (longest - len(window)) for window in place], device=self.device)
-        lengths_B = torch.tensor(lengths, device=self.device)
-        hidden_BTD, cache = self.model(padded_BT, self.model.new_cache(len(place), capacity))
-        cache.set_lengths(lengths_B)
-        logits_BV = self.model.head(hidden_BTD[torch.arange(len(place), device=self.device), lengths_B - 1]).float()
+        hidden_BD, cache = self.reading.read(list(place), self.config.max_tokens, self.device)
+        logits_BV = self.model.head(hidden_BD).float()
         if len(place) < len(windows):
             rows_B = torch.tensor([place[window] for window in windows], device=self.device)
             cache, logits_BV = cache.select(rows_B), logits_BV[rows_B]

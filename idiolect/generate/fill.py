@@ -137,7 +137,7 @@ def _write_block(guesser: "_Guesser", rows: list[Row], on_text: OnText | None) -
     nats = guesser.unmask(texts, places, rows, ROUNDS)
     for row, text, where, its_nats in zip(rows, texts, places, nats, strict=True):
         for place, token_nats in zip(where, its_nats, strict=True):
-            row.take(text[place], token_nats, guesser.end_id, on_text)
+            row.take(text[place], token_nats, (guesser.end_id,), on_text)
             if row.finish:
                 break
 

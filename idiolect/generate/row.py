@@ -1,7 +1,7 @@
 """One text in the making: its ids, its luck, its place in the model's window; and what it has become in the end."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -109,12 +109,12 @@ class Row:
             n_prompt_tokens=self.n_prompt, seconds=self.seconds,
         )  # fmt: skip
 
-    def take(self, token_id: int, nats: float, end_id: int, on_text: OnText | None) -> None:
+    def take(self, token_id: int, nats: float, end_ids: Collection[int], on_text: OnText | None) -> None:
         """One token more: shown as far as it can be, and the text's end when it is one."""
         self.ids.append(token_id)
         self.nats.append(nats)
         piece = ""
-        if token_id == end_id:
+        if token_id in end_ids:
             self.finish = "end"
         else:
             piece = self.stream.push(token_id)
