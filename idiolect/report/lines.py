@@ -143,7 +143,9 @@ def ticks(low: float, high: float, x_of, bottom: float) -> Markup:
     """Marks at 1, 2 and 5 times powers of ten, or the ends where none of them lies between."""
     places = [digit * 10.0**power for power in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
               for digit in (1, 2, 5)]  # fmt: skip
-    shown = [place for place in places if low <= place <= high] or [low, high]
+    shown = [place for place in places if low <= place <= high]
+    if len(shown) < 2:
+        shown = [low, high]
     if len(shown) > 7:
         shown = [place for place in shown if f"{place:e}".startswith("1")]
     drawn = [tag("line", x1=LEFT, x2=f"{x_of(high):.1f}", y1=bottom, y2=bottom, stroke=GREY, stroke_width="1")]

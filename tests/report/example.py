@@ -3,6 +3,8 @@
 import math
 import random
 
+from tests.report import compared
+
 
 def run() -> dict:
     """Every part filled in."""
@@ -195,6 +197,8 @@ def run() -> dict:
                 "majority": {"accuracy": score(0.298, 0.029, 980), "macro_f1": score(0.092, 0.004, 980)},
             },
         },
+        "reads": "left",
+        "comparison": compared.comparison(),
         "embeddings": {
             "step": 3000,
             "vectors": 4096,
