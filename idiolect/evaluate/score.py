@@ -9,7 +9,7 @@ end-of-document id. Tokens of one text rise and fall together, so standard error
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +63,7 @@ def score(
     masks_per_pass: int = 1,
     carry_state: bool = False,
     framing: Framing | None = None,
+    each: Callable[[TokenScores], None] | None = None,
 ) -> dict:
     """Score a model on a split's shards.
 
@@ -71,7 +72,8 @@ def score(
     `device` is an idiolect Device; None computes in float32 where the model is. What reads both sides is scored by
     pseudo-likelihood (pseudo.py), `masks_per_pass` tokens at a time: marked so, and not compared with any floor.
     `carry_state`: the model's state goes on from window to window, along a few streams (streams.py). `framing`: how a
-    text is put to a model that reads a source (sources.py); None: the text is the source as it stands.
+    text is put to a model that reads a source (sources.py); None: the text is the source as it stands. `each` is given
+    every token's price, for paired comparisons.
     Raises RecipeError for an impossible stride or model, NumericsError when a score is not finite.
     """
     scores = token_scores(
@@ -79,6 +81,8 @@ def score(
         boundaries=boundaries, device=device, progress=progress, masks_per_pass=masks_per_pass,
         carry_state=carry_state, framing=framing,
     )  # fmt: skip
+    if each is not None:
+        each(scores)
     both = model.reads == "both"
     result = summarise(scores, shards, context_length, bytes_per_token, None if both else against)
     # Streams don't overlap: what a window would read twice, the state has read.

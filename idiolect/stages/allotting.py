@@ -7,7 +7,6 @@ so is the forecast of the time that all of it will take, and of the steps that f
 from dataclasses import dataclass
 
 from idiolect.errors import RecipeError
-from idiolect.models.measure import flops_per_token
 from idiolect.optim.config import OptimConfig
 from idiolect.plan.budget import parse_budget
 from idiolect.progress import show_count, show_seconds
@@ -112,7 +111,7 @@ def steps_for(one: Contender, budget: Budget, pace: dict, share: float = 1.0) ->
     elif budget.kind == "tokens":
         steps = share * budget.amount / pace["tokens_per_step"]
     elif budget.kind == "flops":
-        steps = share * budget.amount / (pace["tokens_per_step"] * training_flops(one))
+        steps = share * budget.amount / (pace["tokens_per_step"] * pace["flops_per_token"])
     else:
         steps = share * budget.amount
     if steps < 1:
@@ -120,7 +119,7 @@ def steps_for(one: Contender, budget: Budget, pace: dict, share: float = 1.0) ->
             f"{share:.3g} of a budget of {budget.text} is less than one step of {one.name}",
             why=f"a step learns from {pace['tokens_per_step']:,.0f} tokens and takes "
             f"{show_seconds(pace['seconds_per_step'])} and "
-            f"{show_count(pace['tokens_per_step'] * training_flops(one), 'FLOPs')}",
+            f"{show_count(pace['tokens_per_step'] * pace['flops_per_token'], 'FLOPs')}",
             fix="a larger --budget, a smaller --train.batch_tokens, or --compare.search_share=1",
         )
     return int(steps)
@@ -133,11 +132,6 @@ def points_for(config: CompareConfig, budget: Budget, pace: dict) -> int:
     per_token = pace["seconds_per_step"] / pace["tokens_per_step"]
     one = SAVE_SECONDS + config.curve_tokens * per_token * FORWARD_SHARE
     return max(1, min(config.points, int(SCORING_SHARE * budget.amount / one)))
-
-
-def training_flops(one: Contender) -> int:
-    """Operations that learning from one token takes."""
-    return flops_per_token(one.recipe.model, one.vocabulary_size)["training"]
 
 
 def pace_recipe(one: Contender, config: CompareConfig) -> Recipe:

@@ -71,7 +71,7 @@ def rank(row: dict) -> tuple:
 def contender(comparison, entry) -> dict:
     """One contender's row: what it is, what it was given, what it reached, what it cost."""
     one, done = entry.one, [run for run in entry.runs if "failed" not in run]
-    flops = 0 if one.role == "counted" else allotting.training_flops(one)
+    flops = entry.pace["flops_per_token"] if entry.pace else 0
     mean = {key: fmean(values) if (values := [run[key] for run in done if run.get(key) is not None]) else None
             for key in ("steps", "tokens", "seconds", "tokens_per_second", "memory_bytes")}  # fmt: skip
     return {

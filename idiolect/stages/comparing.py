@@ -9,12 +9,13 @@ starts the same comparison again finds the finished trials done and goes on in t
 import itertools
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from idiolect.config import to_toml
+from idiolect.config_load import Loaded
 from idiolect.errors import NumericsError, RecipeError
 from idiolect.evaluate.score import bytes_of, clusters_of
 from idiolect.evaluate.statistics import ratio_interval
@@ -24,7 +25,9 @@ from idiolect.rundir import RunDir, write_atomic
 from idiolect.stages import allotting, compared
 from idiolect.stages.allotting import Budget
 from idiolect.stages.contenders import Contender, contenders, named, scored_split
+from idiolect.stages.framed import training_flops
 from idiolect.stages.job import Job
+from idiolect.stages.training import objective_of
 from idiolect.stages.trials import measured, nats_of, pace_of, result_of, same_ids, trial_name
 from idiolect.tune.compare import compare
 from idiolect.tune.config import CompareConfig
@@ -112,7 +115,9 @@ class Comparison:
                 f"{one.name} diverged in its first steps", why=result["failed"],
                 fix="leave it out, or --compare.rates=[0.01,0.1,1.0]",
             )  # fmt: skip
-        entry.pace = pace_of(folder, result)
+        objective = objective_of(replace(self.job, loaded=Loaded(recipe, {})), one.ready, recipe.seed)
+        flops = training_flops(recipe, objective, one.vocabulary_size)
+        entry.pace = pace_of(folder, result) | {"flops_per_token": flops}
         entry.steps = allotting.steps_for(one, self.budget, entry.pace)
         allotting.steps_for(one, self.budget, entry.pace, self.share(SEARCH))
 

@@ -15,12 +15,13 @@ from idiolect.config import flatten
 from idiolect.config_load import Loaded
 from idiolect.device import forget_peak_memory
 from idiolect.errors import DataError, NumericsError
-from idiolect.evaluate.score import TokenScores, summarise, token_scores
+from idiolect.evaluate.score import TokenScores
 from idiolect.progress import Progress, read_metrics
 from idiolect.recipe import Recipe
 from idiolect.rundir import RunDir, content_hash, fingerprint, read_json, write_atomic, write_json
 from idiolect.stages.job import RECORD, Job, recorded
 from idiolect.stages.prepared import Prepared, prepared
+from idiolect.stages.scoring import split_score
 from idiolect.stages.training import deciding_settings, load_model, pick_checkpoint, trained
 
 RESULT, NATS = "result.json", "nats.npy"
@@ -109,17 +110,9 @@ def spent(one: Job) -> dict:
 
 def scored(one: Job, ready: Prepared, split: str) -> dict:
     """The best checkpoint's score on a split; each token's nats are left beside it for paired comparisons."""
-    recipe, shards = one.recipe, ready.split(split)
-    model = load_model(one, ready.vocabulary_of(recipe), pick_checkpoint(one, "best"))
-    found = token_scores(
-        model, shards, recipe.model.context_length, stride=recipe.evaluate.stride,
-        limit_tokens=recipe.evaluate.limit_of(recipe.model.reads),
-        batch_tokens=recipe.evaluate.batch_tokens, boundaries=recipe.data.boundaries, device=one.device.for_scores(),
-        progress=one.progress,
-    )  # fmt: skip
-    save_nats(one.run.path / NATS, found)
-    summary = summarise(found, shards, recipe.model.context_length, ready.tokenizer.bytes_per_token)
-    return {name: summary[name] for name in ("bits_per_byte", "nats", "token_accuracy", "about")}
+    model = load_model(one, ready.vocabulary_of(one.recipe), pick_checkpoint(one, "best"))
+    found = split_score(one, ready, model, split, each=lambda prices: save_nats(one.run.path / NATS, prices))
+    return {name: found[name] for name in ("bits_per_byte", "nats", "token_accuracy", "about")}
 
 
 def save_nats(path: Path, found: TokenScores) -> None:

@@ -4,16 +4,18 @@ from pathlib import Path
 
 from idiolect import rundir
 from idiolect.config import flatten
-from idiolect.evaluate.score import score
+from idiolect.evaluate.sources import objective_score
 from idiolect.generate.decode import generate
 from idiolect.generate.fill import fill, has_gaps
 from idiolect.plan.config import PlanConfig
 from idiolect.progress import read_metrics
 from idiolect.report import page
+from idiolect.stages.framed import framing_of
 from idiolect.stages.job import PACKAGE, RECORD, Job
 from idiolect.stages.looking import looked_at
 from idiolect.stages.prepared import FloorsOf, Prepared
-from idiolect.stages.training import load_model, pick_checkpoint, weights_hash
+from idiolect.stages.scoring import split_score
+from idiolect.stages.training import load_model, objective_of, pick_checkpoint, weights_hash
 
 SAMPLES_JSON = "samples.json"
 
@@ -36,14 +38,17 @@ def evaluated(job: Job, ready: Prepared, floors: FloorsOf, which: str = "best") 
         if split != "train" and split not in ready.held_out:
             continue
         held_out = split != "train"
-        splits[split] = score(
-            model, ready.split(split), recipe.model.context_length,
-            bytes_per_token=ready.tokenizer.bytes_per_token, stride=recipe.evaluate.stride,
-            batch_tokens=recipe.evaluate.batch_tokens, limit_tokens=recipe.evaluate.limit_of(recipe.model.reads),
-            boundaries=recipe.data.boundaries, device=job.device.for_scores(), progress=job.progress,
-            against=floors.best_nats(split) if held_out else None, masks_per_pass=recipe.evaluate.masks_per_pass,
-            carry_state=recipe.carries_state,
-        )  # fmt: skip
+        beaten = floors.best_nats(split) if held_out else None
+        splits[split] = split_score(job, ready, model, split, against=beaten)
+        if recipe.model.reads == "source" and not recipe.objective.prices_text:
+            splits[split]["objective"] = objective_score(
+                model, ready.split(split), objective_of(job, ready, seed=0), device=job.device.for_scores(),
+                batch_tokens=recipe.evaluate.batch_tokens, limit_tokens=recipe.evaluate.limit_tokens,
+            )  # fmt: skip
+            job.progress.warn(
+                f"trained by {recipe.objective.kind}: bits per byte are those of continuing the text, which it was "
+                "hardly taught; see the objective's own nats beside them"
+            )
         if held_out:
             splits[split]["floors"] = floors.figures(split)
     found = {"fingerprint": key, "step": checkpoint.step, "splits": splits}
@@ -72,7 +77,7 @@ def sampled(job: Job, ready: Prepared, which: str = "best") -> list[dict]:
     if any(has_gaps(model, prompt) for prompt in prompts):
         samples = [{"prompt": "", "text": text.text} for text in fill(model, ready.tokenizer, prompts, config)]
     else:
-        texts = generate(model, ready.tokenizer, prompts, config)
+        texts = generate(model, ready.tokenizer, prompts, config, framing=framing_of(recipe, ready))
         samples = [{"prompt": prompts[text.prompt], "text": text.text} for text in texts]
     rundir.write_json(path, {"fingerprint": key, "step": checkpoint.step, "samples": samples})
     rundir.write_atomic(job.run.samples, "\n\n---\n\n".join(s["prompt"] + s["text"] for s in samples) + "\n")
