@@ -19,6 +19,21 @@ from idiolect.models.norms import build_norm
 from idiolect.models.pieces import count_pieces
 
 
+def convolve(x_BSD: Tensor, weight: Tensor, bias_F: Tensor | None, width: int, dilation: int = 1) -> Tensor:
+    """Filters (F, width D), the oldest position first, over time: (B, S, D) to (B, S - (width - 1) dilation, F).
+
+    oneDNN's convolution is the fastest on a CPU, over (B, S, D) as it lies (channels last). Forward and backward on one
+    core, best of 12, at 16 x 256 positions, 256 to 2 x 256 channels, width 4: 122 ms; a sum of shifted products, time
+    first, 138; the positions side by side and one product, 143; channels first, 126 and two transpositions. At 12 x 128
+    positions, 128 to 2 x 128 channels, the first two took 13.1 and 13.3. (Its linear map over a slice of a matrix took
+    300 times as long as a product of ours: hence no shifted products by oneDNN.)
+    """
+    filters_FDW = weight.unflatten(1, (width, -1)).transpose(1, 2)
+    # As an image one row high, since only those may lie channels last.
+    y_BF1T = F.conv2d(x_BSD.transpose(1, 2).unsqueeze(2), filters_FDW.unsqueeze(2), bias_F, dilation=(1, dilation))
+    return y_BF1T.squeeze(2).transpose(1, 2)
+
+
 class Filters(nn.Module):
     """A matrix (F, W D): each filter a row of W positions, the oldest first."""
 
@@ -45,11 +60,6 @@ class GatedConvolution(nn.Module):
     """value * sigmoid(gate), both of one convolution (equation 1): width D to D', over `width` positions.
 
     The value's filters stand above the gate's.
-
-    oneDNN's convolution is the fastest on a CPU, over (B, T, D) as it lies (channels last). Forward and backward on one
-    core, best of 12, at 16 x 256 positions, 256 to 2 x 256 channels, W = 4: 122 ms; a sum of W shifted products, time
-    first, 138; the W positions side by side and one product, 143; channels first, 126 and two transpositions. At 12 x
-    128, 128 channels: 13.1, 13.3, 13.9, 14.4.
     """
 
     def __init__(self, d_in: int, d_out: int, width: int, dilation: int, bias: bool, weight_norm: bool):
@@ -66,11 +76,7 @@ class GatedConvolution(nn.Module):
         before_BSD = F.pad(x_BTD, (0, 0, self.n_past, 0)) if history is None else history.extend(x_BTD)
         if piece_BT is not None or x_BTD.shape[1] == 1:
             return F.glu(self._by_product(before_BSD, piece_BT), -1)
-        filters_FDW = self.filters().unflatten(1, (self.width, -1)).transpose(1, 2)
-        # As an image one row high, since only those may lie channels last.
-        x_BD1S = before_BSD.transpose(1, 2).unsqueeze(2)
-        y_BF1T = F.conv2d(x_BD1S, filters_FDW.unsqueeze(2), self.bias, dilation=(1, self.dilation))
-        return F.glu(y_BF1T.squeeze(2).transpose(1, 2), -1)
+        return F.glu(convolve(before_BSD, self.filters(), self.bias, self.width, self.dilation), -1)
 
     def _by_product(self, before_BSD: Tensor, piece_BT: Tensor | None) -> Tensor:
         """The W positions side by side, those of other documents zero; then one product. Also for a single token."""

@@ -26,6 +26,7 @@ from idiolect.stages.training import (
     weights_hash,
 )
 from idiolect.tasks.classification import LabelledSource, build_classifier, classification_loss, encode
+from idiolect.tasks.convolution_head import count_flops
 from idiolect.tasks.labelled import Splits, read_splits
 from idiolect.train.checkpoint import CheckpointStore
 from idiolect.train.loop import train
@@ -142,11 +143,19 @@ def run_loop(job: Job, ready: Prepared, classifier, splits: Splits) -> Outcome:
         micro_samples=micro,
         checkpoints=CheckpointStore(job.run.checkpoints, config.train.keep), metrics=MetricsLog(job.run.metrics),
         progress=job.progress, device=device, probes=[Probe("validation", config.train.eval_every_steps, validation)],
-        flops_per_token=flops_per_token(job.recipe.model, ready.vocabulary_of(job.recipe), longest)["training"],
+        flops_per_token=training_flops(job, ready, classifier, longest),
         peak_flops=peak_flops(device), best_by="validation_macro_f1", best_is_high=True,
         average=build_average(config.optim, classifier),
     )  # fmt: skip
     return train(training)
+
+
+def training_flops(job: Job, ready: Prepared, classifier, longest: int) -> int:
+    """Operations a token of a training step: the language model's, or the convolution's where it alone is run."""
+    task = job.recipe.finetune.task
+    if task.head == "convolution":
+        return 3 * count_flops(task, classifier.head.d_model)
+    return flops_per_token(job.recipe.model, ready.vocabulary_of(job.recipe), longest)["training"]
 
 
 def show_finetuned(job: Job, found: dict) -> None:

@@ -20,6 +20,7 @@ from idiolect.data.batch import Batch
 from idiolect.data.order import permuted
 from idiolect.data.priced import Priced
 from idiolect.tasks.config import ClassificationConfig
+from idiolect.tasks.convolution_head import EmbeddingClassifier, build_embedding_classifier
 
 # Samples whose lengths are sorted against one another are this many batches' worth: enough to waste little on
 # padding (measured on SST-2 in batches of 32: 3 % of places against 52 %), few enough that a batch stays a random draw.
@@ -148,7 +149,7 @@ class ClassificationHead(nn.Module):
     def __init__(self, d_model: int, n_classes: int, config: ClassificationConfig):
         super().__init__()
         self.pool = POOLS[config.pool]()
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = nn.Dropout(config.resolved_dropout)
         # nn.Linear fills itself from the global random state; this one is empty until the next lines.
         self.linear = nn.utils.skip_init(nn.Linear, d_model, n_classes)
         with torch.no_grad():
@@ -177,8 +178,12 @@ class Classifier(nn.Module):
         return self.head(hidden_BTD, last_BT)
 
 
-def build_classifier(config: ClassificationConfig, model: nn.Module, n_classes: int) -> Classifier:
+def build_classifier(
+    config: ClassificationConfig, model: nn.Module, n_classes: int
+) -> Classifier | EmbeddingClassifier:
     """The model with a fresh head, which draws nothing from the global random state."""
+    if config.head == "convolution":
+        return build_embedding_classifier(config, model, n_classes)
     head = ClassificationHead(model.head_weight.shape[1], n_classes, config)
     return Classifier(model, head.to(model.head_weight.device), config.freeze)
 

@@ -32,15 +32,41 @@ class ClassificationConfig(Config):
     start: Literal["parent", "random"] = field(
         "parent", "begin with the parent run's weights, or with random ones: the difference is what pre-training gave"
     )
+    head: Literal["linear", "convolution"] = field(
+        "linear", "linear: a matrix on pooled hidden states; convolution: filters over the token embeddings alone "
+        "(arXiv 1408.5882)"
+    )  # fmt: skip
+    filter_widths: Items[int] = field((3, 4, 5), "convolution: tokens a filter reads")
+    n_filters: int = field(100, "convolution: filters of each width", gt=0, le=2**16)
+    max_norm: float = field(0.0, "convolution: longest row of the last matrix (3 in the paper); 0 = no limit", ge=0)
     pool: Literal["last", "mean"] = field(
-        "last", "what the head reads: the last token's hidden state, or the mean of all tokens' hidden states"
+        "last", "what a linear head reads: the last token's hidden state, or the mean of all tokens' hidden states"
     )
     head_init: Literal["zero", "small"] = field(
         "zero", "zero: every label is equally likely at first; small: normal with standard deviation 0.02"
     )
-    dropout: float = field(0.1, "share of the pooled hidden state dropped in training", ge=0.0, lt=1.0)
+    dropout: float | None = field(
+        None, "share of what the last matrix reads dropped in training; none = 0.1, under a convolution 0.5",
+        ge=0.0, lt=1.0,
+    )  # fmt: skip
     freeze: bool = field(False, "train only the head: fast, and a measure of what the hidden states already know")
     seed: int = field(0, "decides the order of the examples and a small head's weights", ge=0)
+
+    @property
+    def resolved_dropout(self) -> float:
+        if self.dropout is not None:
+            return self.dropout
+        return 0.5 if self.head == "convolution" else 0.1
+
+    @model_validator(mode="after")
+    def check_filters(self):
+        if not self.filter_widths or any(not 1 <= width <= 256 for width in self.filter_widths):
+            raise RecipeError(
+                f"task.filter_widths = {list(self.filter_widths)} must be one or more whole numbers from 1 to 256",
+                why="each is how many neighbouring tokens a filter reads",
+                fix="--task.filter_widths=[3,4,5]",
+            )
+        return self
 
     @model_validator(mode="after")
     def check_fields(self):
