@@ -41,6 +41,7 @@ def without_extras(config: GPTConfig) -> dict[str, tuple]:
         "ngram_orders": ((),),
         "ngram_head_orders": ((),),
         "value_embeddings": ("none",),
+        "n_experts": (0,),
     }
 
 

@@ -12,7 +12,7 @@ import torch
 
 from idiolect.config import Config
 from idiolect.errors import RecipeError
-from idiolect.export import bert, gpt2, llama, modernbert
+from idiolect.export import bert, experts, gpt2, llama, modernbert
 
 Tensors = dict[str, torch.Tensor]
 
@@ -54,6 +54,15 @@ KINDS = (
     Kind(
         "qwen3", "Qwen3Config", "Qwen3ForCausalLM",
         llama.wants_normed, llama.settings_normed, llama.to_stock, llama.from_settings_normed, llama.from_stock,
+    ),
+    Kind(
+        "mixtral", "MixtralConfig", "MixtralForCausalLM",
+        experts.wants_mixtral, experts.settings_mixtral, experts.to_mixtral, experts.from_settings_mixtral,
+        experts.from_mixtral,
+    ),
+    Kind(
+        "qwen3_moe", "Qwen3MoeConfig", "Qwen3MoeForCausalLM",
+        experts.wants_qwen, experts.settings_qwen, experts.to_qwen, experts.from_settings_qwen, experts.from_qwen,
     ),
     Kind(
         "bert", "BertConfig", "BertForMaskedLM",
