@@ -28,6 +28,7 @@ from idiolect.optim.config import advice
 from idiolect.optim.schedules import factor
 from idiolect.progress import MetricsLog, show_count, show_seconds
 from idiolect.stages.counting import count
+from idiolect.stages.framed import framing_of, objective_probe, training_flops
 from idiolect.stages.job import RECORD, Job, lineage, record_of, save_recipe
 from idiolect.stages.prepared import Prepared
 from idiolect.stages.teaching import FACTS, load_teacher, teacher_facts
@@ -112,15 +113,15 @@ def run_loop(job: Job, ready: Prepared) -> Outcome:
     optimiser = build_optimiser(recipe.optim, model)
     carry = Carry(model, samples) if recipe.carries_state else None
     loss_of = carry.carrying(loss_of) if carry else loss_of
-    # Of masked tokens there are no bits per byte: the rest of the text is given.
-    bits = None if recipe.model.reads == "both" else split.n_tokens / split.n_bytes / np.log(2)
+    # Of masked tokens, or of spans with their sentinels, there are no bits per byte: the rest of the text is given.
+    bits = split.n_tokens / split.n_bytes / np.log(2) if recipe.objective.prices_text else None
     training = Training(
         model=compiled(job, model), optimiser=optimiser, schedule=functools.partial(factor, recipe.optim.schedule),
         source=source, loss_of=loss_of, config=recipe.train, batch_samples=samples, micro_samples=micro,
         checkpoints=CheckpointStore(job.run.checkpoints, recipe.train.keep),
         metrics=MetricsLog(job.run.metrics, recipe.train.tensorboard), progress=job.progress, device=device,
         probes=validation_probes(job, ready), average=build_average(recipe.optim, model), bits_per_byte_per_nat=bits,
-        flops_per_token=flops_per_token(recipe.model, V, length)["training"],
+        flops_per_token=training_flops(recipe, source.objective, V),
         peak_flops=peak_flops(device),
         settings=deciding_settings(flatten(recipe)) | ready.hashes | teacher_facts(job),
         breaking_keys=("model", "optim", "data", "seed", "ids", "vectors", "embeddings", "train.loss", *FACTS),
@@ -175,7 +176,8 @@ def describe(job: Job, model, epoch_tokens: int, step_tokens: int) -> None:
     seen = config.steps * step_tokens
     job.progress.say(
         f"{job.recipe.model.kind}: {show_count(n)} parameters{of_them}; "
-        f"{config.steps:,} steps x {step_tokens:,} tokens = {show_count(seen)} tokens, {seen / epoch_tokens:.2g} epochs of {show_count(epoch_tokens)}"
+        f"{config.steps:,} steps x {step_tokens:,} tokens = {show_count(seen)} tokens, "
+        f"{seen / epoch_tokens:.2g} epochs of {show_count(epoch_tokens)}"
     )
 
 
@@ -187,6 +189,8 @@ def validation_probes(job: Job, ready: Prepared) -> list[Probe]:
     held, recipe = ready.split("validation"), job.recipe
     if recipe.model.reads == "both":
         return [masked_probe(job, ready, held)]
+    if recipe.model.reads == "source" and not recipe.objective.prices_text:
+        return [objective_probe(job, held, objective_of(job, ready, seed=0))]
 
     def validation(model, step: int) -> dict[str, float]:
         # One rank's score is every rank's: they hold the same weights, and must agree on when to stop.
@@ -195,7 +199,7 @@ def validation_probes(job: Job, ready: Prepared) -> list[Probe]:
                 model, held, recipe.model.context_length,
                 bytes_per_token=ready.tokenizer.bytes_per_token, batch_tokens=recipe.evaluate.batch_tokens,
                 limit_tokens=recipe.evaluate.validation_tokens, boundaries=recipe.data.boundaries, device=job.device,
-                carry_state=recipe.carries_state,
+                carry_state=recipe.carries_state, framing=framing_of(recipe, ready),
             )  # fmt: skip
         nats, bits = found["nats"]["value"], found["bits_per_byte"]["value"]
         job.progress.say(f"step {step:,}: validation {bits:.4f} bits per byte ({nats:.4f} nats a token)")
