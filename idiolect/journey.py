@@ -150,8 +150,8 @@ def chat(request: Request) -> dict:
     from idiolect.stages.writing import speaker
 
     job = _job(request, trained=True)
-    model, tokenizer = speaker(job, request.options["checkpoint"])
-    return {"texts": talk(model, tokenizer, job.recipe.generate)}
+    model, tokenizer, framing = speaker(job, request.options["checkpoint"])
+    return {"texts": talk(model, tokenizer, job.recipe.generate, framing=framing)}
 
 
 def export(request: Request) -> dict:

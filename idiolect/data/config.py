@@ -1,6 +1,6 @@
 """What a recipe may ask of the batches."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -9,7 +9,9 @@ from idiolect.errors import RecipeError
 
 
 class Objective(Config):
-    """What all objectives share."""
+    """What all objectives share. `prices_text`: its targets are text in order, so that they have bits per byte."""
+
+    prices_text: ClassVar[bool] = True
 
     def n_extra_ids(self, context_length: int) -> int:
         """Token ids of its own that a model of this context length needs, after the tokenizer's."""
@@ -30,6 +32,8 @@ class CausalObjective(Objective):
 
 class MaskedObjective(Objective):
     """Hide some tokens and predict them from both sides (BERT, arXiv 1810.04805); drawn anew each epoch."""
+
+    prices_text: ClassVar[bool] = False
 
     kind: Literal["masked"] = "masked"
     share: float = field(0.15, "share of tokens that are predicted", gt=0, lt=1)
@@ -53,6 +57,8 @@ class MaskedObjective(Objective):
 
 class SpanCorruptionObjective(Objective):
     """Cut spans out of the source and write them down in order (T5, arXiv 1910.10683)."""
+
+    prices_text: ClassVar[bool] = False
 
     kind: Literal["span_corruption"] = "span_corruption"
     share: float = field(0.15, "share of tokens that are cut out", gt=0, lt=1)
@@ -98,6 +104,8 @@ REGULAR_SPANS, EXTREME_SPANS = (0.15, 3.0), (0.5, 8.0)
 
 class DenoisingObjective(Objective):
     """A mixture of span corruption, short and long, and prefix continuation (UL2, arXiv 2205.05131)."""
+
+    prices_text: ClassVar[bool] = False
 
     kind: Literal["denoising"] = "denoising"
     regular: float = field(0.5, "weight of short spans: mean 3 tokens, 15 % cut out", ge=0, le=1)

@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 from torch import nn
 
+from idiolect.data.objectives.framing import Framing
 from idiolect.generate.config import GenerateConfig
 from idiolect.generate.decode import Generated, generate
 from idiolect.generate.fill import check_can_talk
@@ -26,7 +27,12 @@ Write a line and the model continues it; an empty line lets it go on. Everything
 
 
 def chat(
-    model: nn.Module, tokenizer: Any, config: GenerateConfig, source: TextIO | None = None, sink: TextIO | None = None
+    model: nn.Module,
+    tokenizer: Any,
+    config: GenerateConfig,
+    source: TextIO | None = None,
+    sink: TextIO | None = None,
+    framing: Framing | None = None,
 ) -> int:
     """Talk until /quit or the end of the input; the number of texts the model wrote.
 
@@ -34,7 +40,7 @@ def chat(
     """
     check_can_talk(model)
     source, sink = source or sys.stdin, sink or sys.stdout
-    return _Chat(model, tokenizer, config, sink).run(_lines(source, sink))
+    return _Chat(model, tokenizer, config, sink, framing).run(_lines(source, sink))
 
 
 def _lines(source: TextIO, sink: TextIO) -> Callable[[], str | None]:
@@ -53,8 +59,8 @@ def _lines(source: TextIO, sink: TextIO) -> Callable[[], str | None]:
 
 
 class _Chat:
-    def __init__(self, model: nn.Module, tokenizer: Any, config: GenerateConfig, sink: TextIO):
-        self.model, self.tokenizer, self.sink = model, tokenizer, sink
+    def __init__(self, model: nn.Module, tokenizer: Any, config: GenerateConfig, sink: TextIO, framing: Framing | None):
+        self.model, self.tokenizer, self.sink, self.framing = model, tokenizer, sink, framing
         # One conversation is one text: more samples of a line would need a reader to choose among them.
         self.config = config.model_copy(update={"samples": 1})
         self.text = ""
@@ -96,7 +102,7 @@ class _Chat:
             self.sink.write(visible(piece))
             self.sink.flush()
 
-        return generate(self.model, self.tokenizer, [self.text], self.config, on_text=show)[0]
+        return generate(self.model, self.tokenizer, [self.text], self.config, show, self.framing)[0]
 
     def _command(self, line: str) -> None:
         name, _, value = line[1:].strip().partition(" ")

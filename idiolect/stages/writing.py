@@ -11,6 +11,7 @@ from idiolect.generate.fill import fill, has_gaps
 from idiolect.generate.gap import fill_gap
 from idiolect.progress import show_seconds
 from idiolect.rundir import RunDir, read_json
+from idiolect.stages.framed import framing_of
 from idiolect.stages.job import RECORD, Job
 from idiolect.stages.prepared import Prepared, held_out, learned_from
 from idiolect.stages.training import load_model, pick_checkpoint
@@ -20,16 +21,17 @@ EXPORT_TEXTS = 50
 
 
 def speaker(job: Job, which: str):
-    """The run's model and tokenizer, ready to write."""
+    """The run's model, its tokenizer, and how a text is put to it where it reads a source."""
     ready = learned_from(job)
-    return load_model(job, ready.vocabulary_of(job.recipe), pick_checkpoint(job, which)), ready.tokenizer
+    model = load_model(job, ready.vocabulary_of(job.recipe), pick_checkpoint(job, which))
+    return model, ready.tokenizer, framing_of(job.recipe, ready)
 
 
 def written(job: Job, prompts: list[str], which: str, json: bool, suffix: str | None = None) -> dict:
     """Continue each prompt, or fill the gap between each and a suffix; a single text streams to standard output."""
     if suffix is not None:
         check_fills_gaps(job)
-    model, tokenizer = speaker(job, which)
+    model, tokenizer, framing = speaker(job, which)
     prompts = prompts or list(job.recipe.prompts) or [""]
     config = job.recipe.generate
     if any(has_gaps(model, prompt) for prompt in prompts):
@@ -44,7 +46,7 @@ def written(job: Job, prompts: list[str], which: str, json: bool, suffix: str | 
 
     after = suffix or ""
     if suffix is None:
-        texts = generate(model, tokenizer, prompts, config, on_text if streams else None)
+        texts = generate(model, tokenizer, prompts, config, on_text if streams else None, framing)
     else:
         marks, second = sentinels(tokenizer.vocabulary_size), job.recipe.objective.suffix_first > 0.5
         texts = fill_gap(model, tokenizer, prompts, after, config, marks, second, on_text if streams else None)

@@ -52,6 +52,8 @@ def take_step(
     wish to end; the result says whether any rank wishes it. Raises DataError when nothing in the batch is scored.
     """
     n_rows, n_tokens = batch.tokens_BT.shape[0], batch.tokens_BT.numel()
+    if getattr(batch, "source_BS", None) is not None:
+        n_tokens += batch.source_BS.numel()
     micro_samples = min(micro_samples or n_rows, n_rows)
     whole = distributed.world_size() == 1 and micro_samples == n_rows
     precise = torch.float32 if device.torch.type == "mps" else torch.float64

@@ -232,7 +232,7 @@ def test_forward_flops_equal_torchs_count(name, n_source, n_target):
     with FlopCounterMode(display=False) as counter, plain, torch.backends.mkldnn.flags(enabled=False), torch.no_grad():
         logits_of(model, tokens, source)
     assert counter.get_total_flops() == 2 * sum(config.count_sample_flops(V, n_source, n_target).values())
-    whole = config.count_sample_flops(V, 24, 24)
+    whole = config.count_sample_flops(V, 12, 12)
     assert config.count_flops(V, 24) == {part: operations // 24 for part, operations in whole.items()}
 
 

@@ -99,8 +99,12 @@ class T5Config(Config):
         }
 
     def count_flops(self, vocabulary_size: int, context_length: int) -> dict[str, int]:
-        """Operations of the forward pass per target token, by part, with a source as long as the target."""
-        whole = self.count_sample_flops(vocabulary_size, context_length, context_length)
+        """Operations of the forward pass per token of a window, by part: one half is the source, the other the target.
+
+        An objective may part it otherwise: `count_sample_flops`.
+        """
+        n_source = max(1, context_length // 2)
+        whole = self.count_sample_flops(vocabulary_size, n_source, max(1, context_length - n_source))
         return {part: operations // context_length for part, operations in whole.items()}
 
     def count_sample_flops(self, vocabulary_size: int, n_source: int, n_target: int) -> dict[str, int]:
