@@ -94,6 +94,7 @@ def measure(learned: Learned) -> Measured:
     kind = learned.job.recipe.objective.kind
     return {
         "causal": next_tokens, "prefix_lm": rest_of_windows, "masked": masked_symbols, "span_corruption": cut_spans,
+        "fill_in_the_middle": filled_gaps,
     }[kind](learned)  # fmt: skip
 
 
@@ -117,8 +118,9 @@ def document_of(learned: Learned, position_N: np.ndarray) -> np.ndarray:
 def batches(learned: Learned, first: int, rows: int = 64):
     """The objective's own batches of aligned windows, with each row's first position in the split."""
     objective = objective_of(learned.job, learned.ready, seed=12345)
-    length = learned.job.recipe.model.context_length
-    start_N = np.arange(0, learned.held.n_tokens - length + 1, length) + first
+    tokens = len(learned.texts[0]) + 1
+    whole = objective.window // tokens * tokens
+    start_N = np.arange(0, learned.held.n_tokens - whole + 1, whole) + first
     for at in range(0, len(start_N), rows):
         start_B = start_N[at : at + rows]
         window_BW = torch.empty(len(start_B), objective.window, dtype=torch.int64)
@@ -143,7 +145,7 @@ def rest_of_windows(learned: Learned) -> Measured:
             place_BT = place_BT + 1
         else:
             place_BT = place_BT + window_BW.shape[1] // 2
-        position_N = (start_B[:, None] + place_BT)[batch.loss_mask_BT.numpy()]
+        position_N = (start_B[:, None] + place_BT)[batch.loss_mask_BT.numpy()] % learned.held.n_tokens
         assert np.array_equal(batch.targets_BT[batch.loss_mask_BT].numpy(), learned.held.ids()[position_N])
         exact.append(learned.exact_N[position_N])
         cluster.append(document_of(learned, position_N))
@@ -180,11 +182,21 @@ def cut_spans(learned: Learned) -> Measured:
             read_S = slice(None) if batch.source_mask_BS is None else batch.source_mask_BS[row]
             ids = (batch.source_BS[row][read_S], batch.targets_BT[row][batch.loss_mask_BT[row]], window_BW[row])
             hidden_W = cut_of(*(part.tolist() for part in ids), first_sentinel)
-            parts = enumerate(hidden_W.reshape(-1, tokens)[:, :-1], start // tokens)
-            exact.append(sum(learned.process.joint_nats(learned.texts[d], part) for d, part in parts))
+            exact.append(joint_of(learned, hidden_W, start // tokens))
             weight.append(hidden_W.sum())
             cluster.append(start)
     return Measured(np.concatenate(model), np.array(exact), np.array(weight), np.array(cluster))
+
+
+def joint_of(learned: Learned, hidden_W: np.ndarray, first: int) -> float:
+    """Exact nats of what is cut out of a window that begins with document `first`; its last may be there in part."""
+    tokens, total = len(learned.texts[0]) + 1, 0.0
+    for number, at in enumerate(range(0, len(hidden_W), tokens), first):
+        hidden, visible = np.zeros((2, tokens), bool)
+        part = hidden_W[at : at + tokens]
+        hidden[: len(part)], visible[: len(part)] = part, ~part
+        total += learned.process.joint_nats(learned.texts[number % len(learned.texts)], hidden[:-1], visible[:-1])
+    return total
 
 
 def cut_of(source: list[int], target: list[int], window: list[int], first_sentinel: int) -> np.ndarray:
@@ -202,3 +214,59 @@ def cut_of(source: list[int], target: list[int], window: list[int], first_sentin
         hidden += [token >= first_sentinel] * len(part)
     assert found == window, "source and target don't give the window back"
     return np.array(hidden)
+
+
+def filled_gaps(learned: Learned) -> Measured:
+    """Fill in the middle: each window's documents, some of them written with marks and their middle last."""
+    first_mark, end_id = learned.ready.tokenizer.vocabulary_size, learned.ready.tokenizer.end_id
+    tokens = len(learned.texts[0]) + 1
+    model, exact, weight, cluster = [], [], [], []
+    for start_B, window_BW, batch in batches(learned, first=-1):
+        nats_BT = np.zeros(batch.targets_BT.shape)
+        nats_BT[batch.loss_mask_BT.numpy()] = scored(learned, batch)
+        model.append(nats_BT.sum(1))
+        weight.append(batch.loss_mask_BT.sum(1).numpy())
+        for start, row in zip(start_B, batch.targets_BT.tolist(), strict=True):
+            total, at = 0.0, 0
+            for document in range((start + 1) // tokens, (start + window_BW.shape[1] - 1) // tokens):
+                stop = row.index(end_id, at) + 1
+                total += filled_nats(learned, document, row[at : stop - 1], first_mark)
+                at = stop
+            # The window's last token begins another document, and is too short a piece to be rearranged.
+            total += learned.process.nats(learned.texts[(document + 1) % len(learned.texts)])[0]
+            exact.append(total)
+            cluster.append(start)
+    return Measured(np.concatenate(model), np.array(exact), np.concatenate(weight), np.array(cluster))
+
+
+def filled_nats(learned: Learned, document: int, written: list[int], first_mark: int) -> float:
+    """Exact nats of a document's symbols as they are written, the marks given where they stand.
+
+    A reader of the suffix doesn't know yet where in the document it lies: every start b that leaves the suffix longer
+    than what is read counts with its probability, known places a < b equally likely. Once the suffix has ended, its
+    length tells b, and the rest is given that:
+
+        p(symbol t of the suffix | read) = sum over b < L - t of p(b) p(read, symbol | b) / the same without the symbol
+    """
+    text, law = learned.texts[document], learned.process.law
+    L = len(text)
+    if first_mark not in written:
+        return float(learned.process.nats(text).sum())
+    suffix_first = written[1] == first_mark + 1
+    first = 0 if suffix_first else written.index(first_mark + 1) - 1
+    last = L - (written.index(first_mark + 2) - written.index(first_mark + 1) - 1)
+    symbols_L = learned.process.numbers([text])[0]
+    total = -law.evidence(symbols_L[None], (np.arange(L) < first)[None])[0]
+    for t in range(L - last):
+        starts = np.arange(1 if suffix_first else first + 1, L - t)
+        chance = np.log(starts if suffix_first else np.ones(len(starts)))
+        laid, seen = np.repeat(symbols_L[None], len(starts), 0), np.repeat((np.arange(L) < first)[None], len(starts), 0)
+        for row, b in enumerate(starts):
+            laid[row, b : b + t + 1] = symbols_L[last : last + t + 1]
+            seen[row, b : b + t] = True
+        before = np.logaddexp.reduce(chance + law.evidence(laid, seen))
+        seen[np.arange(len(starts)), starts + t] = True
+        total += before - np.logaddexp.reduce(chance + law.evidence(laid, seen))
+    place = np.arange(L)
+    hidden = (place < last) & (place >= first)
+    return float(total) + learned.process.joint_nats(text, hidden)

@@ -14,11 +14,12 @@ class Text:
     exact: dict
     tokens: int
     windows: int = 4
+    extra: int = 0  # positions of a window for tokens that an objective adds
     documents: int = 12_000
 
     @property
     def context_length(self) -> int:
-        return self.tokens * self.windows
+        return self.tokens * self.windows + self.extra
 
     @property
     def corpus(self) -> dict:
@@ -44,9 +45,13 @@ TEXTS = {
     "markov, any length": Text(
         {"kind": "markov", "order": 2, "symbols": 4, "length": {"kind": "geometric", "end": 0.1, "most": 200}}, 16
     ),
-    # A window of three documents: its second half begins amid the second.
-    "markov, three": Text({"kind": "markov", "order": 2, "symbols": 4, "length": fixed(15)}, 16, windows=3),
-    "copy, three": Text({"kind": "copy", "symbols": 4, "noise": 0.1, "length": fixed(5)}, 12, windows=3),
+    # A window of three documents: its second half begins amid the second. One token more, so that windows of training
+    # begin at every place of a document: an epoch's lie a window apart, and with a whole number of documents in each
+    # they would all begin at the same place. (For left readers that cut at documents it makes no difference.)
+    "markov, three": Text({"kind": "markov", "order": 2, "symbols": 4, "length": fixed(15)}, 16, windows=3, extra=1),
+    "copy, three": Text({"kind": "copy", "symbols": 4, "noise": 0.1, "length": fixed(5)}, 12, windows=3, extra=1),
+    # A window of three documents, its first token, and three marks for the one that is rearranged.
+    "markov, to fill": Text({"kind": "markov", "order": 2, "symbols": 4, "length": fixed(15)}, 16, windows=3, extra=5),
 }
 
 
@@ -71,7 +76,7 @@ FAMILIES_TINY = {
         {
             ("causal", "markov"): 0.015, ("causal", "hidden_markov"): 0.015, ("causal", "grammar"): 0.03,
             ("causal", "copy"): 0.03, ("causal", "induction"): 0.04, ("causal", "zipf"): 0.02,
-            ("prefix_lm", "markov, three"): 0.02,
+            ("prefix_lm", "markov, three"): 0.02, ("fill_in_the_middle", "markov, to fill"): 0.03,
         },
         quick=(("causal", "markov"),),
     ),
@@ -98,6 +103,12 @@ FAMILIES_TINY = {
         {("causal", "markov"): 0.02, ("causal", "hidden_markov"): 0.02, ("causal", "copy"): 0.05,
          ("prefix_lm", "markov, three"): 0.03},
     ),
+    "cnn": Tiny(
+        # 19 positions in sight: a document and its end, so the end can be foreseen.
+        {"n_layers": 3, "d_model": 48, "kernel_width": 4, "dilations": [1, 2, 3], "tied_head": False},
+        {("causal", "markov"): 0.02, ("causal", "hidden_markov"): 0.02, ("prefix_lm", "markov, three"): 0.03,
+         ("fill_in_the_middle", "markov, to fill"): 0.06},
+    ),
     "ngram": Tiny(
         {"order": 3, "context_length": 1024},
         {("causal", "markov, any length"): 0.02},
@@ -119,12 +130,21 @@ FAMILIES_TINY = {
         # Spans then have all the same length; and to look across costs nothing, since documents are independent.
         boundaries="open",
     ),
+    "seq2seq": Tiny(
+        {"d_model": 64, "tied_head": False},
+        {("span_corruption", "markov, three"): 0.06, ("prefix_lm", "copy, three"): 0.05,
+         ("prefix_lm", "markov, three"): 0.04},
+        steps=600,
+        learning_rate=1e-2,
+        boundaries="open",
+    ),
 }  # fmt: skip
 
 # What makes an objective exactly priceable: masks that show nothing false, spans whose lengths are known beforehand.
 OBJECTIVES = {
     "causal": {"kind": "causal"},
     "prefix_lm": {"kind": "prefix_lm"},
+    "fill_in_the_middle": {"kind": "fill_in_the_middle", "share": 1.0},
     "masked": {"kind": "masked", "share": 0.25, "mask_share": 1.0, "random_share": 0.0},
     "span_corruption": {"kind": "span_corruption", "lengths": "fixed", "share": 0.1875, "mean_span": 3.0},
 }
