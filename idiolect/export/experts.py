@@ -31,7 +31,10 @@ def wants_qwen(config: GPTConfig) -> dict[str, tuple]:
 
 
 def _wants(config: GPTConfig) -> dict[str, tuple]:
-    return {"n_experts": (config.n_experts or 8,), "shared_d_ff": (0,), "bias": (False,)}
+    # Stock code's grouped product (torch 2.13) wants rows of whole 16 bytes.
+    width = config.resolved_expert_d_ff
+    widths = (-(-width // 4) * 4,) if width % 4 else (config.expert_d_ff,)
+    return {"n_experts": (config.n_experts or 8,), "shared_d_ff": (0,), "bias": (False,), "expert_d_ff": widths}
 
 
 def settings_mixtral(config: GPTConfig) -> dict[str, Any]:

@@ -85,7 +85,8 @@ def kind_for(config: Config) -> Kind:
             why="an export holds no code, so somebody else's must be able to compute what this model does",
             fix="train with " + " or ".join(f"--model.kind={name}" for name in sorted({kind.family for kind in KINDS})),
         )
-    nearest = min(kinds, key=lambda kind: len(kind.offending(config)))
+    # Of two that lack one setting each, the one that would give up the experts is farther.
+    nearest = min(kinds, key=lambda kind: (len(kind.offending(config)), "n_experts" in kind.offending(config)))
     offending = nearest.offending(config)
     if not offending:
         return nearest

@@ -45,7 +45,7 @@ STOCK = {
     "mixtral, three of six, tied": (
         "Mixtral",
         LLAMA
-        | dict(num_local_experts=6, num_experts_per_tok=3, intermediate_size=30, num_key_value_heads=4)
+        | dict(num_local_experts=6, num_experts_per_tok=3, intermediate_size=28, num_key_value_heads=4)
         | dict(tie_word_embeddings=True),
     ),
     "qwen3_moe": ("Qwen3Moe", LLAMA | QWEN_EXPERTS),
@@ -153,6 +153,7 @@ def test_our_model_is_exported_and_comes_back(name, tmp_path, lively, bpe):
     [
         (dict(shared_d_ff=16), "model.shared_d_ff = 16"),
         (dict(mlp="relu2"), "model.mlp = relu2"),
+        (dict(expert_d_ff=30), "model.expert_d_ff = 30"),
         (dict(mlp="swiglu", bias=True), "model.bias = true"),
         (dict(mlp="swiglu", qk_norm=False, expert_layers="alternate"), "model."),
     ],
