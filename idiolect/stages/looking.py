@@ -47,14 +47,18 @@ def trained_embedding(job: Job, ready: Prepared, which: str) -> Trained:
 
 
 def looked_at(job: Job, ready: Prepared, which: str = "best") -> dict:
-    """Coverage, map, drift and neighbours for the report, kept in embeddings.json; empty without an embedding."""
+    """Coverage, map, drift and neighbours for the report, kept in embeddings.json.
+
+    Empty for a family without an embedding, or when the vectors it started from are gone.
+    """
     if not complete_steps(job.run):
         return {}
     checkpoint, path = pick_checkpoint(job, which), job.run.path / "embeddings.json"
     key = rundir.fingerprint(weights_hash(checkpoint), ready.hashes, rundir.code_version(PACKAGE / "embeddings"))
     if path.exists() and (found := rundir.read_json(path)).get("fingerprint") == key:
         return found["embeddings"]
-    if find_embedding(start(job, ready)) is None:
+    gone = ready.vectors is None and job.recipe.embeddings.source != "random"
+    if gone or find_embedding(start(job, ready)) is None:
         return {}
     seen = trained_embedding(job, ready, which)
     found = summary(seen, words=()) | {"map": flat_map(seen.lexicon, seen.lexicon.frequent(seen.counts_V, N_MAP))}

@@ -127,9 +127,18 @@ def say_coverage(progress: Progress, report: dict) -> None:
 
 
 def start(job: Job, ready: Prepared):
-    """The run's model as it is before its first step: drawn from the seed, then the vectors in their rows."""
+    """The run's model as it is before its first step: drawn from the seed, then the vectors in their rows.
+
+    Raises DataError when these are gone.
+    """
     recipe = job.recipe
     model = build_model(recipe.model, ready.vocabulary_of(recipe), recipe.seed)
+    if ready.vectors is None and recipe.embeddings.source != "random":
+        raise DataError(
+            f"the vectors that the run {job.run.name} started from are gone",
+            why="their prepared stage was deleted, and without it what training did to them can't be seen",
+            fix=f"idiolect prepare {job.run.path}, with the file of vectors where it was",
+        )
     if ready.vectors is not None:
         from idiolect.embeddings.fit import fit
 

@@ -209,3 +209,15 @@ def test_an_older_runs_settings_are_not_disturbed():
     assert not any(key.startswith("embeddings.") for key in usual)
     held = deciding_settings(flatten(load_recipe(None, ["embeddings.frozen_steps=5"]).config))
     assert held == usual | {"embeddings.frozen_steps": 5}
+
+
+def test_a_trained_run_outlives_its_file_of_vectors(there, tmp_path, ask):
+    shutil.copytree(there / "runs", tmp_path / "runs")
+    for folder in (tmp_path / "runs/prepared").glob("embeddings-*"):
+        shutil.rmtree(folder, ignore_errors=True)
+    code, found = ask("evaluate", str(tmp_path / "runs/mine"), "--embeddings.source=gone.txt")
+    assert code == 0 and found["splits"]
+    assert ask("show", str(tmp_path / "runs/mine"), "--embeddings", "--embeddings.source=gone.txt")[0] == 3
+    assert "are gone" in ask.stderr and "idiolect prepare" in ask.stderr
+    (tmp_path / "runs/mine/embeddings.json").unlink()
+    assert ask("report", str(tmp_path / "runs/mine"), "--embeddings.source=gone.txt")[0] == 0
