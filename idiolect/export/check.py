@@ -95,13 +95,21 @@ def stock_model(transformers: ModuleType, folder: Path, auto_class: str, exact: 
     return model.eval()
 
 
+def _both_logits(ours: nn.Module, stock: nn.Module, tokens_1T: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Our logits and stock code's; to an encoder-decoder the row is what it writes, and, turned round, its source."""
+    if ours.reads == "source":
+        source_1S = tokens_1T.flip(1)
+        ours_1TV = ours.head(ours(tokens_1T, source_BS=source_1S)[0])
+        return ours_1TV, stock(input_ids=source_1S, decoder_input_ids=tokens_1T).logits
+    return ours.head(ours(tokens_1T)[0]), stock(tokens_1T).logits
+
+
 def check_logits(ours: nn.Module, stock: nn.Module, tokens_BT: torch.Tensor) -> dict[str, float | int]:
     """Logits of both at every position, both in float32 on the CPU. Raises NumericsError beyond the tolerance."""
     largest, same = 0.0, 0
     with torch.inference_mode():
         for tokens_1T in tokens_BT.split(1):
-            ours_1TV = ours.head(ours(tokens_1T)[0])
-            theirs_1TV = stock(tokens_1T).logits
+            ours_1TV, theirs_1TV = _both_logits(ours, stock, tokens_1T)
             # Not max(): that would let a NaN pass.
             difference = float((ours_1TV - theirs_1TV).abs().max())
             largest = difference if not difference <= largest else largest

@@ -24,6 +24,7 @@ from idiolect.export.card import card
 from idiolect.export.check import check_logits, check_tokens, some_ids, stock_model
 from idiolect.export.kinds import Kind, kind_for, kind_named
 from idiolect.export.mask import with_mask
+from idiolect.export.sentinels import with_sentinels
 from idiolect.export.stock import stock_transformers
 from idiolect.generate.fill import MASK
 from idiolect.models import family
@@ -108,12 +109,14 @@ def _check_free(out: Path) -> None:
 
 def _write_model(transformers: ModuleType, kind: Kind, model: nn.Module, tokenizer: Any, folder: Path) -> None:
     ids = {"bos_token_id": None, "eos_token_id": tokenizer.end_id, "pad_token_id": tokenizer.pad_id}
+    if model.reads == "source":
+        ids["decoder_start_token_id"] = tokenizer.end_id
     stock_config = getattr(transformers, kind.config_class)(
         **kind.settings(model.config), **ids, vocab_size=model.vocabulary_size,
         architectures=[kind.model_class], dtype="float32",
     )  # fmt: skip
     stock_config.save_pretrained(folder)
-    if kind.auto_class == "AutoModelForCausalLM":
+    if kind.auto_class != "AutoModelForMaskedLM":
         transformers.GenerationConfig(**ids, do_sample=True, temperature=0.8, min_p=0.05).save_pretrained(folder)
     tensors = {name: tensor.detach().contiguous().clone() for name, tensor in kind.to_stock(model).items()}
     # transformers refuses a file that doesn't say which framework wrote it.
@@ -125,6 +128,8 @@ def _write_tokenizer(tokenizer: Any, model: nn.Module, folder: Path) -> None:
     mask_id = model.mask_id if model.reads == "both" else None
     if mask_id is not None:
         tokenizer = with_mask(tokenizer, mask_id)
+    if model.reads == "source":
+        tokenizer = with_sentinels(tokenizer, model.vocabulary_size)
     tokenizer.save(folder)
     names = {
         "eos_token": tokenizer.end_id, "pad_token": tokenizer.pad_id, "unk_token": tokenizer.unknown_id,

@@ -12,7 +12,7 @@ import torch
 
 from idiolect.config import Config
 from idiolect.errors import RecipeError
-from idiolect.export import bert, experts, gpt2, llama, modernbert
+from idiolect.export import bert, experts, gpt2, llama, modernbert, t5
 
 Tensors = dict[str, torch.Tensor]
 
@@ -72,6 +72,10 @@ KINDS = (
         "modernbert", "ModernBertConfig", "ModernBertForMaskedLM",
         modernbert.wants, modernbert.settings, modernbert.to_stock, modernbert.from_settings, modernbert.from_stock,
         "bert", "AutoModelForMaskedLM",
+    ),
+    Kind(
+        "t5", "T5Config", "T5ForConditionalGeneration",
+        t5.wants, t5.settings, t5.to_stock, t5.from_settings, t5.from_stock, "t5", "AutoModelForSeq2SeqLM",
     ),
 )  # fmt: skip
 
