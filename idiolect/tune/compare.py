@@ -136,8 +136,8 @@ def wording(first, second, difference, found, adjusted, n_pairs, exact, level) -
         return f"no difference at this budget: {first} and {second} ({margin})"
     if adjusted >= 1 - level:
         return (
-            f"no difference at this budget: {first} and {second} ({margin}, but among {n_pairs} pairs one like this "
-            f"is to be expected: p = {p:.2g}, by Holm {adjusted:.2g})"
+            f"no difference at this budget that is sure: {first} and {second} ({margin}; p = {p:.2g}, but "
+            f"{adjusted:.2g} by Holm for {n_pairs} pairs: more seeds would tell)"
         )
     return f"{first} better than {second} by {margin}"
 

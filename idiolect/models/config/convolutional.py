@@ -12,6 +12,9 @@ class CNNConfig(Config):
     """Gated causal convolutions in residual blocks (arXiv 1612.08083); defaults: normalised, as today's stacks are."""
 
     reads: ClassVar[str] = "left"
+    # AdamW's, the centre of the search that `compare` gives the family. Measured on tiny-shakespeare, 300 k parameters,
+    # 598 steps, one seed: 2.90, 2.76, 2.67 and 2.65 bits per byte at 1e-3, 2e-3, 4e-3 and 8e-3.
+    usual_learning_rate: ClassVar[float] = 4e-3
 
     kind: Literal["cnn"] = "cnn"
     context_length: int = field(256, "positions of a training window; it reads texts of any length", gt=0, le=2**20)

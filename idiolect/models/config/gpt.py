@@ -14,7 +14,7 @@ class GPTConfig(Config):
     """A decoder-only Transformer; defaults: today's small-model practice; classics: `gpt2_like`, `llama_like`."""
 
     reads: ClassVar[str] = "left"
-    # AdamW's: centre of the search that `compare` gives the family.
+    # AdamW's, the centre of the search that `compare` gives the family; that of recipes/shakespeare.toml.
     usual_learning_rate: ClassVar[float] = 2e-3
 
     kind: Literal["gpt"] = "gpt"
