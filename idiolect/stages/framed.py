@@ -21,7 +21,10 @@ def framing_of(recipe: Recipe, ready: Prepared) -> Framing | None:
 def training_flops(recipe: Recipe, objective: Objective, vocabulary_size: int) -> float:
     """Operations of a training step per token that the model reads, sources included."""
     if recipe.model.reads != "source":
-        return flops_per_token(recipe.model, vocabulary_size, recipe.model.context_length)["training"]
+        parts = flops_per_token(recipe.model, vocabulary_size, recipe.model.context_length)
+        # On a CPU the head reads hidden tokens only; counting it for all would show more FLOPs than the machine has.
+        unread = 1 - recipe.objective.share if recipe.model.reads == "both" else 0
+        return parts["training"] - 3 * unread * parts.get("head", 0)
     n_source, n_target = objective.source_length, objective.target_length
     forward = sum(recipe.model.count_sample_flops(vocabulary_size, n_source, n_target).values())
     return 3 * forward / (n_source + n_target)

@@ -108,7 +108,8 @@ class BertConfig(Config):
             "projections": self.n_layers * 2 * 4 * d * d,
             "scores": self.n_layers * 2 * 2 * d * context_length,
             "mlp": self.n_layers * 2 * (d * (2 * ff if self.gated_mlp else ff) + ff * d),
-            "head": 2 * d * d + 2 * vocabulary_size * d,
+            "transform": 2 * d * d,
+            "head": 2 * vocabulary_size * d,
         }
 
     @classmethod
