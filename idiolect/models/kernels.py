@@ -102,7 +102,10 @@ class _AttendByProducts(torch.autograd.Function):
         if ctx.needs_input_grad[3]:
             shape, dtype = ctx.added
             added_gradient = scores_gradient.unflatten(0, ctx.heads).to(dtype).sum_to_size(shape)
-        scores_gradient.mul_(ctx.scale)
+            # Where nothing was summed this is the same memory.
+            scores_gradient = scores_gradient * ctx.scale
+        else:
+            scores_gradient.mul_(ctx.scale)
         q_gradient = torch.bmm(scores_gradient, k_NSK)
         k_gradient = torch.bmm(scores_gradient.mT, q_NTK)
         return *(part.unflatten(0, ctx.heads) for part in (q_gradient, k_gradient, v_gradient)), added_gradient, None
