@@ -1,4 +1,4 @@
-"""A student learns from a teacher faster than alone, and a teacher that knows nothing doesn't help: negative control."""
+"""A student learns from a teacher faster than alone; what a teacher does not know, it can not teach."""
 
 import math
 
