@@ -268,7 +268,7 @@ def test_a_copy_is_learned(name):
     rate = 1e-3 if config.kind == "t5" else 1e-2
     optimiser = build_optimiser(OptimConfig(optimiser=AdamWConfig(learning_rate=rate)), model)
     losses = []
-    for step in range(60 if config.kind == "t5" else 140):
+    for step in range(60 if config.kind == "t5" else 220):
         source = draw_tokens(16, 6, 10, seed=step)
         tokens = torch.cat((torch.full((16, 1), 11), source[:, :-1]), 1)
         nats = F.cross_entropy(logits_of(model, tokens, source).flatten(0, 1), source.flatten())
