@@ -22,6 +22,12 @@ class Carried(Protocol):
     def detach(self) -> None:
         """Cut it from the graph that made it."""
 
+    def tensors(self) -> tuple[Tensor, ...]:
+        """What is held, a row for each row."""
+
+    def replace(self, *tensors: Tensor) -> None:
+        """Hold these instead."""
+
 
 class History:
     """The last inputs of a convolution, (B, n, channels), zeros where there were none."""
@@ -47,6 +53,13 @@ class History:
     def detach(self) -> None:
         # A copy: a view would hold the whole window in memory.
         self.inputs_BWD = self._all_BSD = self.inputs_BWD.detach().clone()
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        return (self.inputs_BWD,)
+
+    def replace(self, *tensors: Tensor) -> None:
+        (self.inputs_BWD,) = tensors
+        self._all_BSD = self.inputs_BWD
 
 
 class CarriedCache:
@@ -76,6 +89,18 @@ class CarriedCache:
             layer.cut(kept_B)
         # What is known of the rows now differs in length: they can't be cut a second time.
         self._lengths_B, self._n_last = lengths_B, 0
+
+    @property
+    def states(self) -> list[tuple[Tensor, ...]]:
+        """What each layer carries, as rows of numbers (B, n): for whoever keeps it from window to window."""
+        return [tuple(held.flatten(1) for held in layer.tensors()) for layer in self.layers]
+
+    @states.setter
+    def states(self, states: list[tuple[Tensor, ...]]) -> None:
+        for layer, new in zip(self.layers, states, strict=True):
+            held = layer.tensors()
+            layer.replace(*(rows_BN.unflatten(1, h.shape[1:]) for rows_BN, h in zip(new, held, strict=True)))
+        self._n_last = 0
 
     def select(self, rows_B: Tensor) -> "CarriedCache":
         return CarriedCache([layer.select(rows_B) for layer in self.layers], self._lengths_B[rows_B])

@@ -47,6 +47,14 @@ class LayerState:
         self.history.detach()
         self.state_BHKR, self._driven = self.state_BHKR.detach(), None
 
+    def tensors(self) -> tuple[Tensor, ...]:
+        return *self.history.tensors(), self.state_BHKR
+
+    def replace(self, *tensors: Tensor) -> None:
+        inputs_BWD, self.state_BHKR = tensors
+        self.history.replace(inputs_BWD)
+        self._driven = None
+
 
 class StateSpace(nn.Module):
     """Gate, convolve, recur: the mixing layer of Mamba-2 (arXiv 2405.21060, figure 6), one group of heads."""

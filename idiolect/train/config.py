@@ -26,7 +26,7 @@ class TrainConfig(Config):
         0, "tokens that go through the model at once; 0 = the whole batch; less needs less memory", ge=0, le=2**31
     )
     carry_state: bool = field(
-        True, "models with a state (rnn, lstm, gru) read on where the window before ended; false: from nothing"
+        True, "models with a state (rnn, lstm, gru, mamba2) read on where the window before ended; false: from nothing"
     )
     log_every_steps: int = field(10, "a line of metrics.jsonl every so many steps", gt=0)
     eval_every_steps: int = field(100, "score the validation split every so many steps; 0 = only at the end", ge=0)

@@ -150,8 +150,8 @@ def test_a_cache_is_of_one_size_and_reads_beyond_the_context(name):
 @EACH
 def test_carrying_on_is_reading_on(name):
     """Two windows with a cache give the loss and gradients of one; cut off, only the second window's own."""
-    model = build_open(VARIANTS[name], V)
-    tokens, weight = draw_tokens(2, 12, V), torch.randn(32, generator=torch.Generator().manual_seed(0))
+    model = build_open(VARIANTS[name], V).double()
+    tokens, weight = draw_tokens(2, 12, V), torch.randn(32, generator=torch.Generator().manual_seed(0)).double()
 
     def gradients(run):
         model.zero_grad()
@@ -166,8 +166,21 @@ def test_carrying_on_is_reading_on(name):
         return torch.cat([first, model(tokens[:, 7:], cache)[0]], 1)
 
     whole = gradients(lambda: model(tokens)[0])
-    torch.testing.assert_close(gradients(lambda: in_two(False)), whole, atol=2e-4, rtol=1e-3)
+    torch.testing.assert_close(gradients(lambda: in_two(False)), whole, atol=1e-9, rtol=1e-9)
     assert (gradients(lambda: in_two(True)) - whole).abs().max() > 1e-3
+
+
+@PLAIN
+def test_states_can_be_kept_as_rows_and_given_back(name):
+    model = build_open(VARIANTS[name], V).eval()
+    tokens = draw_tokens(3, 10, V)
+    with torch.no_grad():
+        whole, _ = model(tokens)
+        _, cache = model(tokens[:, :7], model.new_cache(3))
+        other = model.new_cache(3)
+        other.states = [tuple(h_BN.clone() for h_BN in state) for state in cache.states]
+        assert all(h_BN.ndim == 2 and len(h_BN) == 3 for state in cache.states for h_BN in state)
+        torch.testing.assert_close(model(tokens[:, 7:], other)[0], whole[:, 7:], **CLOSE)
 
 
 @EACH
