@@ -4,7 +4,11 @@
     samples    0     3     6     1     4     7     2     5     8              3 rows of 3 windows
 
 A batch of as many samples as there are rows goes on where the one before it stopped, in every row. Each epoch cuts the
-ring at another place, and its rows are new streams: `Batch.stream_B` is epoch * rows + row.
+ring at another place, and its rows are new streams.
+
+A model that only ever reads on knows no beginnings. An LSTM on WikiText-2 (2 x 256, 60 updates of 16 rows) scored 7.2
+nats a word from the states it had been left with and 9.1 from nothing, for good: a cell that is never emptied settles
+where training took it. So a row's stream can begin anew every so many windows, the rows in turn.
 """
 
 import dataclasses
@@ -23,12 +27,21 @@ from idiolect.tokenizer.shards import Shards
 class Streams:
     """`rows` contiguous streams of a split: which tokens a sample holds is a pure function of (seed, index).
 
-    `shuffle` cuts the ring at a random place each epoch, else at the split's beginning. Raises DataError when a row
-    would be shorter than one window.
+    `Batch.stream_B` numbers the streams; stream s is row s % rows. Each is at most `stream_windows` windows long (0: an
+    epoch), though the text of a row goes on. `shuffle` cuts the ring at a random place each epoch, else at the split's
+    beginning. Raises DataError when a row would be shorter than one window.
     """
 
-    def __init__(self, shards: Shards, objective: Objective, rows: int, seed: int = 0, shuffle: bool = True):
-        self.shards, self.objective, self.rows = shards, objective, rows
+    def __init__(
+        self,
+        shards: Shards,
+        objective: Objective,
+        rows: int,
+        seed: int = 0,
+        shuffle: bool = True,
+        stream_windows: int = 0,
+    ):
+        self.shards, self.objective, self.rows, self.stream_windows = shards, objective, rows, stream_windows
         self.seed, self.shuffle = seed, shuffle
         self.row_tokens = shards.n_tokens // rows
         windows = self.row_tokens // objective.stride
@@ -45,7 +58,17 @@ class Streams:
         window_BW = torch.empty(count, self.objective.window, dtype=torch.int64)
         self.shards.rows(starts_B, self.objective.window, window_BW.numpy())
         batch = self.objective.batch(window_BW, sample_B)
-        return dataclasses.replace(batch, stream_B=torch.from_numpy(epoch_B * self.rows + row_B))
+        part_B, n_parts = self._parts(window_B, row_B)
+        stream_B = (epoch_B * n_parts + part_B) * self.rows + row_B
+        return dataclasses.replace(batch, stream_B=torch.from_numpy(stream_B))
+
+    def _parts(self, window_B: np.ndarray, row_B: np.ndarray) -> tuple[np.ndarray, int]:
+        """Which stream of its row each window belongs to, from 0, and how many a row has in an epoch at most."""
+        length = self.stream_windows
+        if not length:
+            return np.zeros_like(window_B), 1
+        # In turn: a step in which every row began anew would learn from beginnings only.
+        return (window_B + row_B * length // self.rows) // length, 2 + self.n_samples // self.rows // length
 
     def _phases(self, epoch_B: np.ndarray) -> np.ndarray:
         if not self.shuffle:

@@ -196,9 +196,11 @@ class Recurrent(nn.Module):
 def recurrent_table(config: RecurrentConfig) -> list[Row]:
     """Where each parameter starts. Sources:
 
-    Embeddings: AWD-LSTM's. Cells: uniform within 1 / sqrt(width) (torch, AWD-LSTM), a bound on sums of that many
-    products; hidden matrices orthogonal (arXiv 1312.6120) or, for ReLU, the identity (arXiv 1504.00941) on request.
-    Biases: zero, the LSTM's forget gate 1 (Jozefowicz et al. 2015): it remembers before it has learned what to forget.
+    Embeddings: uniform, wider than AWD-LSTM's 0.1, from which Adam at first learns little but frequencies (3.24 nats a
+    character against 2.50 in updates 91 to 120 on tiny-shakespeare, 2 x 128, one seed). Cells: uniform within 1 /
+    sqrt(width) (torch, AWD-LSTM), a bound on sums of that many products; hidden matrices orthogonal (arXiv 1312.6120)
+    or, for ReLU, the identity (arXiv 1504.00941) on request. Biases: zero, the LSTM's forget gate 1 (Jozefowicz et al.
+    2015): it remembers before it has learned what to forget.
     """
     layers: list[Row] = []
     for layer, (_, d_out) in enumerate(config.widths):

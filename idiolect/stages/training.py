@@ -137,7 +137,7 @@ def source_of(job: Job, ready: Prepared) -> Windows | Streams:
     objective = objective_of(job, ready, seed)
     if recipe.carries_state:
         rows, _ = batch_shape(recipe.train, recipe.model.context_length)
-        return Streams(split, objective, rows, seed, recipe.data.shuffle)
+        return Streams(split, objective, rows, seed, recipe.data.shuffle, recipe.train.carry_windows)
     return Windows(split, objective, seed, recipe.data.shuffle)
 
 

@@ -28,6 +28,9 @@ class TrainConfig(Config):
     carry_state: bool = field(
         True, "models with a state (rnn, lstm, gru, mamba2) read on where the window before ended; false: from nothing"
     )
+    carry_windows: int = field(
+        64, "windows after which a carried state begins anew, the rows in turn; 0 = each epoch only", ge=0, le=2**31
+    )
     log_every_steps: int = field(10, "a line of metrics.jsonl every so many steps", gt=0)
     eval_every_steps: int = field(100, "score the validation split every so many steps; 0 = only at the end", ge=0)
     save_every_steps: int = field(

@@ -74,6 +74,23 @@ def test_a_sample_is_a_function_of_its_index_alone(shards):
     assert not torch.equal(other.tokens_BT, whole.tokens_BT[:4])
 
 
+@pytest.mark.parametrize("length", [1, 3, 7])
+def test_streams_begin_anew_the_rows_in_turn(shards, length):
+    T, rows = 5, 4
+    plain, source = streams_of(shards, T, rows), streams_of(shards, T, rows, stream_windows=length)
+    steps = 2 * source.n_samples // rows
+    batches = [source.batch(step * rows, rows) for step in range(steps)]
+    assert all(torch.equal(batch.tokens_BT, plain.batch(n * rows, rows).tokens_BT) for n, batch in enumerate(batches))
+    stream_SB = torch.stack([batch.stream_B for batch in batches])
+    assert (stream_SB % rows == torch.arange(rows)).all()
+    for row in range(rows):
+        _, lengths = stream_SB[:, row].unique_consecutive(return_counts=True)
+        # A number that came back would take up a state that was left long ago.
+        assert len(lengths) == len(stream_SB[:, row].unique()) and lengths.max() == length
+    begins_S = (stream_SB[1:] != stream_SB[:-1]).sum(1)[: steps // 2 - 1]
+    assert begins_S.max() <= -(-rows // length)
+
+
 def test_ranks_read_their_own_rows_and_go_on_with_them(shards):
     source = streams_of(shards)
     whole = Loader(source, 4, prefetch=0)
