@@ -12,6 +12,8 @@ class CNNConfig(Config):
     """Gated causal convolutions in residual blocks (arXiv 1612.08083); defaults: normalised, as today's stacks are."""
 
     reads: ClassVar[str] = "left"
+    # AdamW's: on characters 1.759 nats after 25 s on a core (0.8 M parameters), at half of it 1.794.
+    usual_learning_rate: ClassVar[float] = 6e-3
     # AdamW's, the centre of the search that `compare` gives the family. Measured on tiny-shakespeare, 300 k parameters,
     # 598 steps, one seed: 2.90, 2.76, 2.67 and 2.65 bits per byte at 1e-3, 2e-3, 4e-3 and 8e-3.
     usual_learning_rate: ClassVar[float] = 4e-3
@@ -41,8 +43,12 @@ class CNNConfig(Config):
 
     @classmethod
     def sized(cls, d_model: int, context_length: int) -> Self:
-        """A member of the family of this width; dilations double until the last layer's span is about the window."""
-        return cls(d_model=d_model, context_length=context_length, n_layers=6, dilations=(1, 2, 4, 8))
+        """A member of the family of this width; what is further than 19 positions back it leaves to others.
+
+        In those 25 s doubling dilations (1, 2, 4, 8) cost 0.05 nats at either rate, (1, 1, 2, 2, 4, 4) 0.04: near
+        positions tell most, and are worth reading in every layer.
+        """
+        return cls(d_model=d_model, context_length=context_length, n_layers=6)
 
     @property
     def layer_dilations(self) -> tuple[int, ...]:
