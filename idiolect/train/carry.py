@@ -55,7 +55,8 @@ class Carry:
         place_B = batch.stream_B % self.rows
         for held, new in zip(self.states, cache.states, strict=True):
             for h_RD, h_BD in zip(held, new, strict=True):
-                h_RD[place_B] = h_BD.detach()
+                # A convolution's inputs are as rough as autocast makes them.
+                h_RD[place_B] = h_BD.detach().to(h_RD.dtype)
         self.stream_R[place_B], self.own_R[place_B] = batch.stream_B, True
 
     def tensors(self) -> dict[str, Tensor]:

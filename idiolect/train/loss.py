@@ -138,11 +138,12 @@ class FusedHeadLoss(torch.autograd.Function):
         grad_hidden_ND = torch.empty_like(hidden_ND) if want_hidden else None
         grad_weight_VD = torch.zeros_like(weight_VD) if want_weight else None
         loss, nats = torch.zeros(2, device=hidden_ND.device, dtype=_sum_type(hidden_ND)).unbind()
-        with torch.autocast(kind, enabled=False):
-            cast_ND, cast_VD = hidden_ND.to(dtype), weight_VD.to(dtype)
-            for start in range(0, hidden_ND.shape[0], chunk_rows):
-                rows = slice(start, start + chunk_rows)
-                teacher_nV = lesson and lesson.logits(rows)
+        cast_ND, cast_VD = hidden_ND.to(dtype), weight_VD.to(dtype)
+        for start in range(0, hidden_ND.shape[0], chunk_rows):
+            rows = slice(start, start + chunk_rows)
+            # Under the caller's autocast: the teacher's hidden states may be rougher than its head.
+            teacher_nV = lesson and lesson.logits(rows)
+            with torch.autocast(kind, enabled=False):
                 found = price_and_slope(cast_ND[rows] @ cast_VD.T, targets_N[rows], softcap, terms, teacher_nV)
                 loss, nats, slope_nV = loss + found[0], nats + found[1], found[2].to(dtype)
                 if want_hidden:

@@ -5,7 +5,7 @@ import torch
 
 from idiolect.data.batch import Batch
 from idiolect.models.build import build_model
-from idiolect.models.config import Mamba2Config
+from idiolect.models.config import CNNConfig, Mamba2Config
 from idiolect.train.carry import Carry
 from idiolect.train.loss import lm_loss
 from tests.models.toys import build_open, draw_tokens
@@ -47,3 +47,21 @@ def test_a_killed_run_goes_on_to_the_last_bit(tmp_path, shards, unbroken, step):
     run_until(tmp_path, shards, step)
     carrying.train(carrying.carried(tmp_path, shards))
     assert digest(tmp_path) == unbroken
+
+
+@pytest.mark.parametrize("config", [CONFIG, CNNConfig(context_length=carrying.T, n_layers=2, d_model=16, norm="none")])
+def test_rough_inputs_are_carried_too(config):
+    """Under bfloat16 autocast a convolution's inputs are bfloat16, and what is kept of them between windows is not."""
+    model = build_open(config.model_copy(update=dict(dropout=0.0, init_std=0.2)), 31)
+    tokens, streams = draw_tokens(3, 15, 31), torch.arange(3)
+    nats = {}
+    for rough in (False, True):
+        carry, nats[rough] = Carry(model, 3), []
+        priced = carry.carrying(lm_loss)
+        for first, last in ((0, 7), (7, 14)):
+            targets = tokens[:, first + 1 : last + 1]
+            batch = Batch(tokens[:, first:last], targets, torch.ones_like(targets, dtype=torch.bool), stream_B=streams)
+            with torch.autocast("cpu", torch.bfloat16, enabled=rough):
+                nats[rough].append(priced(model, batch).nats.item())
+        assert all(h.dtype == torch.float32 and h.any() for state in carry.states for h in state)
+    assert nats[True] == pytest.approx(nats[False], rel=0.02) and nats[True] != nats[False]

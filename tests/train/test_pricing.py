@@ -145,3 +145,22 @@ def test_auxiliary_loss_enters_what_is_minimised_and_never_the_nats():
     found = lm_loss(model, batch)
     assert torch.equal(found.nats, plain.nats)
     assert found.loss.item() == pytest.approx(plain.loss.item() + 0.25 * plain.n_scored.item())
+
+
+@pytest.mark.parametrize("road", ["plain", "fused", "scoring"])
+def test_a_teacher_of_rough_hidden_states_is_asked_under_autocast(monkeypatch, road):
+    """Recurrent models and encoders end with bfloat16 there, beside a head of float32."""
+    head, hidden, targets, scored, lesson = draw()
+    terms = CASES["all"]
+    want = reference(head, hidden, targets, scored, terms, lesson)
+    monkeypatch.setitem(loss.CHUNK_LOGITS, "cpu", 5 * V)
+    monkeypatch.setitem(loss.PLAIN_LOGITS, "cpu", 0 if road == "fused" else 2**20)
+    own, teacher = Head(V, D), Head(V, D + 3)
+    own.head_weight.data.copy_(head.head_weight)
+    teacher.head_weight.data.copy_(lesson.head.__self__.head_weight)
+    rough = Lesson(teacher.head, lesson.hidden_ND.bfloat16())
+    with torch.autocast("cpu", torch.bfloat16), torch.set_grad_enabled(road != "scoring"):
+        got = head_price(own, hidden.detach().float().requires_grad_(road != "scoring"), targets, scored, terms, rough)
+    for found, exact in zip(got, want, strict=True):
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found.double(), exact.detach(), rtol=0.02, atol=0)
