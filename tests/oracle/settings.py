@@ -68,7 +68,7 @@ class Tiny:
     batch_tokens: int = 2048
     boundaries: str = "masked"
     quick: tuple = ()
-    steps_of: dict = field(default_factory=dict)
+    other: dict = field(default_factory=dict)  # (objective, text) -> settings of train and of the rate that differ
 
 
 ATTENTION = {"n_layers": 2, "d_model": 48, "n_heads": 2}
@@ -77,10 +77,12 @@ FAMILIES_TINY = {
         ATTENTION | {"tied_head": False, "zero_init_head": True},
         {
             ("causal", "markov"): 0.015, ("causal", "hidden_markov"): 0.015, ("causal", "grammar"): 0.03,
-            ("causal", "copy"): 0.03, ("causal", "induction"): 0.04, ("causal", "zipf"): 0.02,
+            ("causal", "copy"): 0.05, ("causal", "zipf"): 0.02,
             ("prefix_lm", "markov, three"): 0.02, ("fill_in_the_middle", "markov, to fill"): 0.06,
         },
         quick=(("causal", "markov"),),
+        # At three times the rate it never learns to look back: 0.38 above, after 1,000 steps.
+        other={("causal", "copy"): {"steps": 600, "learning_rate": 2e-3}},
     ),
     "lstm": Tiny(
         {"n_layers": 1, "d_model": 64, "tied_head": False},
@@ -91,16 +93,18 @@ FAMILIES_TINY = {
     ),
     "gru": Tiny(
         {"n_layers": 1, "d_model": 64, "tied_head": False},
-        {("causal", "markov"): 0.015, ("causal", "hidden_markov"): 0.015, ("causal", "grammar"): 0.03,
+        {("causal", "markov"): 0.015, ("causal", "hidden_markov"): 0.015, ("causal", "copy"): 0.04,
          ("prefix_lm", "markov, three"): 0.02, ("fill_in_the_middle", "markov, to fill"): 0.06},
         learning_rate=1e-2,
+        other={("causal", "copy"): {"steps": 1000}},
     ),
     "rnn": Tiny(
-        # Counting to the end of a document is hard for it: most of what it lacks is there.
+        # Counting to the end of a document takes it long: after 400 steps it is 0.046 above.
         {"n_layers": 1, "d_model": 64, "tied_head": False},
-        {("causal", "markov"): 0.06, ("causal", "hidden_markov"): 0.06, ("prefix_lm", "markov, three"): 0.06,
+        {("causal", "markov"): 0.02, ("causal", "hidden_markov"): 0.02, ("prefix_lm", "markov, three"): 0.03,
          ("fill_in_the_middle", "markov, to fill"): 0.12},
-        learning_rate=5e-3,
+        steps=1200,
+        learning_rate=3e-3,
     ),
     "mamba2": Tiny(
         {"n_layers": 2, "d_model": 48, "d_state": 16, "d_head": 16, "tied_head": False, "chunk": 32},
@@ -128,7 +132,7 @@ FAMILIES_TINY = {
     ),
     "t5": Tiny(
         ATTENTION | {"n_layers": 2},
-        {("span_corruption", "markov 1, three"): 0.05, ("prefix_lm", "markov 1, three"): 0.05},
+        {("span_corruption", "markov 1, three"): 0.16, ("prefix_lm", "markov 1, three"): 0.05},
         steps=600,
         # Spans then have all the same length; and to look across costs nothing, since documents are independent.
         boundaries="open",
@@ -164,17 +168,18 @@ def settings_of(kind: str) -> Tiny:
 def recipe_values(kind: str, objective: str, text: str, **train) -> dict:
     """The recipe of one proof, as a nested dict."""
     tiny, source = settings_of(kind), TEXTS[text]
+    rates = {"steps": tiny.steps, "learning_rate": tiny.learning_rate} | tiny.other.get((objective, text), {})
     return {
         "corpus": source.corpus,
         "tokenizer": {"kind": "character", "chat_tokens": False},
         "data": {"objective": OBJECTIVES[objective], "boundaries": tiny.boundaries},
         "model": {"kind": kind, "context_length": source.context_length} | tiny.model,
         "optim": {
-            "optimiser": {"kind": "adamw", "learning_rate": tiny.learning_rate, "beta2": 0.99, "weight_decay": 0.0},
+            "optimiser": {"kind": "adamw", "learning_rate": rates["learning_rate"], "beta2": 0.99, "weight_decay": 0.0},
             "clip_norm": 1.0,
         },
         "train": {
-            "steps": tiny.steps_of.get((objective, text), tiny.steps), "batch_tokens": tiny.batch_tokens,
+            "steps": rates["steps"], "batch_tokens": tiny.batch_tokens,
             "eval_every_steps": 0,
         } | train,
         "device": {"threads": 1},
