@@ -19,13 +19,13 @@ from idiolect.config_load import Loaded
 from idiolect.errors import NumericsError, RecipeError
 from idiolect.evaluate.score import bytes_of, clusters_of
 from idiolect.evaluate.statistics import ratio_interval
+from idiolect.plan.operations import operations_per_token
 from idiolect.progress import show_seconds
 from idiolect.recipe import Recipe, load_recipe
 from idiolect.rundir import RunDir, write_atomic
 from idiolect.stages import allotting, compared
 from idiolect.stages.allotting import Budget
 from idiolect.stages.contenders import Contender, contenders, named, scored_split
-from idiolect.stages.framed import training_flops
 from idiolect.stages.job import Job
 from idiolect.stages.training import objective_of
 from idiolect.stages.trials import measured, nats_of, pace_of, result_of, same_ids, trial_name
@@ -116,7 +116,7 @@ class Comparison:
                 fix="leave it out, or --compare.rates=[0.01,0.1,1.0]",
             )  # fmt: skip
         objective = objective_of(replace(self.job, loaded=Loaded(recipe, {})), one.ready, recipe.seed)
-        flops = training_flops(recipe, objective, one.vocabulary_size)
+        flops = operations_per_token(recipe.model, objective, one.vocabulary_size)["training"]
         entry.pace = pace_of(folder, result) | {"flops_per_token": flops}
         entry.steps = allotting.steps_for(one, self.budget, entry.pace)
         allotting.steps_for(one, self.budget, entry.pace, self.share(SEARCH))

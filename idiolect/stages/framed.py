@@ -1,9 +1,8 @@
-"""What the stages ask of an objective with a source: how prompts are put, what it costs, its own score."""
+"""What the stages ask of an objective with a source: how prompts are put, its own score."""
 
 from idiolect.data.objectives import Objective
 from idiolect.data.objectives.framing import Framing, build_framing
 from idiolect.evaluate.sources import objective_score
-from idiolect.models.measure import flops_per_token
 from idiolect.recipe import Recipe
 from idiolect.stages.job import Job
 from idiolect.stages.prepared import Prepared
@@ -16,18 +15,6 @@ def framing_of(recipe: Recipe, ready: Prepared) -> Framing | None:
         return None
     tokenizer = ready.tokenizer
     return build_framing(recipe.objective, recipe.model.context_length, tokenizer.vocabulary_size, tokenizer.end_id)
-
-
-def training_flops(recipe: Recipe, objective: Objective, vocabulary_size: int) -> float:
-    """Operations of a training step per token that the model reads, sources included."""
-    if recipe.model.reads != "source":
-        parts = flops_per_token(recipe.model, vocabulary_size, recipe.model.context_length)
-        # On a CPU the head reads hidden tokens only; counting it for all would show more FLOPs than the machine has.
-        unread = 1 - recipe.objective.share if recipe.model.reads == "both" else 0
-        return parts["training"] - 3 * unread * parts.get("head", 0)
-    n_source, n_target = objective.source_length, objective.target_length
-    forward = sum(recipe.model.count_sample_flops(vocabulary_size, n_source, n_target).values())
-    return 3 * forward / (n_source + n_target)
 
 
 def objective_probe(job: Job, held, objective: Objective) -> Probe:

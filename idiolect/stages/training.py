@@ -20,15 +20,16 @@ from idiolect.evaluate.pseudo import masked_score
 from idiolect.evaluate.score import score
 from idiolect.models import family
 from idiolect.models.build import build_model
-from idiolect.models.measure import active_parameters, flops_per_token, parameters
+from idiolect.models.measure import active_parameters, parameters
 from idiolect.models.routing import watch_routing
 from idiolect.optim.average import build_average
 from idiolect.optim.build import build_optimiser
 from idiolect.optim.config import advice
 from idiolect.optim.schedules import factor
+from idiolect.plan.operations import operations_per_token
 from idiolect.progress import MetricsLog, show_count, show_seconds
 from idiolect.stages.counting import count
-from idiolect.stages.framed import framing_of, objective_probe, training_flops
+from idiolect.stages.framed import framing_of, objective_probe
 from idiolect.stages.job import RECORD, Job, lineage, record_of, save_recipe
 from idiolect.stages.prepared import Prepared
 from idiolect.stages.teaching import FACTS, load_teacher, teacher_facts
@@ -121,7 +122,7 @@ def run_loop(job: Job, ready: Prepared) -> Outcome:
         checkpoints=CheckpointStore(job.run.checkpoints, recipe.train.keep),
         metrics=MetricsLog(job.run.metrics, recipe.train.tensorboard), progress=job.progress, device=device,
         probes=validation_probes(job, ready), average=build_average(recipe.optim, model), bits_per_byte_per_nat=bits,
-        flops_per_token=training_flops(recipe, source.objective, V),
+        flops_per_token=operations_per_token(recipe.model, source.objective, V)["training"],
         peak_flops=peak_flops(device),
         settings=deciding_settings(flatten(recipe)) | ready.hashes | teacher_facts(job),
         breaking_keys=("model", "optim", "data", "seed", "ids", "vectors", "embeddings", "train.loss", *FACTS),
@@ -249,7 +250,7 @@ def record_end(job: Job, ready: Prepared, decides: dict, outcome: Outcome) -> No
                     "best_value": outcome.best_value, "tokens": outcome.n_tokens, "seconds": outcome.seconds},
         "parameters": parameters(recipe.model, V),
         "active_parameters": active_parameters(recipe.model, V),
-        "flops_per_token": flops_per_token(recipe.model, V, recipe.model.context_length),
+        "flops_per_token": operations_per_token(recipe.model, objective_of(job, ready, recipe.seed), V),
         "vocabulary_size": V,
     }  # fmt: skip
     rundir.write_json(job.run.path / RECORD, summary)

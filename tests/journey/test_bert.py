@@ -39,6 +39,10 @@ def test_the_journey(recipe, tmp_path, capsys):
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     checked = [line for line in lines if "validation_nats" in line]
     assert checked and not any(line.get("validation_bits_per_byte") for line in lines)
+    said_of_model = json.loads((run / "training.json").read_text())["flops_per_token"]
+    vocabulary = json.loads((run / "training.json").read_text())["vocabulary_size"]
+    assert said_of_model["head"] == round(0.15 * 2 * vocabulary * 16)  # 15 % of the tokens are predicted
+    assert said(capsys, "plan", recipe, *SMALL)["flops_per_token"] == said_of_model["training"]
     report = (run / "report.html").read_text()
     assert "pseudo-likelihood" in report and "pseudo bits per byte" in report
     found = said(capsys, "generate", str(run), "--prompt", "the [MASK]at sat")["texts"][0]

@@ -2,10 +2,13 @@
 
 One file an objective, one row in `OBJECTIVES`. An objective is built once a run and knows how many tokens it wants:
 
-    window      tokens it is given for each sample
-    stride      how many of them are new: where the next window begins
-    n_extra     token ids of its own, after the tokenizer's: masks, sentinels
+    window          tokens it is given for each sample
+    stride          how many of them are new: where the next window begins
+    scored_share    without a source: of the places in a row, how many have a target that counts, on average
+    source_length, target_length      with one: the places of each in a row
     batch(window_BW, sample_B) -> Batch      its random choices are a pure function of (seed, sample)
+
+Ids of its own, masks and sentinels, stand after the tokenizer's: its config's `n_extra_ids` says how many.
 """
 
 from importlib import import_module

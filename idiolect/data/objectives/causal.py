@@ -32,6 +32,8 @@ def causal(window_BW: Tensor, end_id: int, boundaries: str, loss_mask_BT: Tensor
 class Causal:
     """Windows of T + 1 tokens, T of them new."""
 
+    scored_share = 1.0
+
     def __init__(self, config: Config, *, context_length: int, end_id: int, boundaries: str, **_unused):
         self.window, self.stride = context_length + 1, context_length
         self.end_id, self.boundaries = end_id, boundaries

@@ -57,6 +57,7 @@ class FillInTheMiddle:
         self.most_pieces = max(1, context_length // POSITIONS_A_PIECE)
         self.window = context_length - 3 * self.most_pieces
         self.stride = self.window - 1
+        self.scored_share = self.stride / context_length
 
     def batch(self, window_BW: Tensor, sample_B: np.ndarray) -> Batch:
         """Windows with some of their pieces rearranged."""

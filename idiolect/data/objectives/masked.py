@@ -37,7 +37,7 @@ class Masked:
     ):  # fmt: skip
         self.window = self.stride = context_length
         self.config, self.end_id, self.boundaries, self.seed = config, end_id, boundaries, seed
-        self.mask_id = vocabulary_size
+        self.mask_id, self.scored_share = vocabulary_size, config.share
         self.starts = WordStarts(tokenizer) if config.whole_words else EachToken()
         # Random tokens are of those that are text; without a tokenizer all but the end token are.
         is_text_V = np.arange(vocabulary_size) != end_id if tokenizer is None else tokenizer.bytes_per_token > 0

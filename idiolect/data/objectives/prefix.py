@@ -35,6 +35,9 @@ class Prefix:
         self.random, self.end_id, self.boundaries, self.seed = config.prefix == "random", end_id, boundaries, seed
         self.source_length = self.window - 1 if self.random else half(self.window)
         self.target_length = self.window - 1 if self.random else self.window - half(self.window)
+        # A random prefix has 1 to window - 1 tokens, each as likely; of a row's targets those up to it don't count.
+        n_prefix = self.window / 2 if self.random else half(self.window)
+        self.scored_share = (self.window - n_prefix) / (self.window - 1)
 
     def batch(self, window_BW: Tensor, sample_B: np.ndarray) -> Batch:
         n_prefix_B = np.full(len(sample_B), half(self.window))

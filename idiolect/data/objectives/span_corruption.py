@@ -37,7 +37,9 @@ class SpanCorruption:
         self.window = self.stride = context_length
         self.first_sentinel, self.end_id, self.boundaries, self.seed = vocabulary_size, end_id, boundaries, seed
         self.spans = Spans(context_length, config.share, config.mean_span, config.lengths == "random")
-        self.source_length, self.target_length = self.spans.source_length, self.spans.target_length
+        # A span that is cut short leaves its remainder in the source.
+        self.source_length = context_length if boundaries == "masked" else self.spans.source_length
+        self.target_length = self.spans.target_length
 
     def batch(self, window_BW: Tensor, sample_B: np.ndarray) -> Batch:
         chance_BX = uniform(self.seed, sample_B, self.spans.n_chances)
