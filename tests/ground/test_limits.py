@@ -4,6 +4,7 @@ import pytest
 
 from idiolect.config import walk_fields
 from idiolect.errors import RecipeError
+from idiolect.models import FAMILIES
 from idiolect.recipe import Recipe, load_recipe
 
 # Numbers that are only compared with or counted up to: nothing is as large as they are.
@@ -27,3 +28,12 @@ def test_an_absurd_size_is_one_clear_error(key):
     with pytest.raises(RecipeError) as caught:
         load_recipe(None, [f"{key}=1000000000000"])
     assert key in caught.value.what and "less than or equal to" in caught.value.why and caught.value.fix
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_every_number_of_a_family_has_an_upper_limit(kind):
+    """A start a thousand times too wide or a norm that divides by nothing is refused, not trained."""
+    numbers = {key: info for key, info in FAMILIES[kind].config.model_fields.items() if info.annotation in (int, float)}
+    assert numbers
+    for key, info in numbers.items():
+        assert any(hasattr(m, "le") or hasattr(m, "lt") for m in info.metadata), key

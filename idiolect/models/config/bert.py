@@ -27,7 +27,7 @@ class BertConfig(Config):
     )
     norm: Literal["rms", "layer"] = field("layer", "rms (arXiv 1910.07467) or layer (arXiv 1607.06450)")
     norm_scale: bool = field(True, "learn a scale (and, for layer with biases on, a shift) in every norm")
-    norm_epsilon: float = field(1e-5, "added to the variance inside a norm", gt=0)
+    norm_epsilon: float = field(1e-5, "added to the variance inside a norm", gt=0, le=1)
     norm_at: Literal["before", "after"] = field(
         "before", "before each branch, and once at the end (arXiv 2002.04745), or after each addition (BERT)"
     )
@@ -36,8 +36,8 @@ class BertConfig(Config):
     positions: Literal["rotary", "learned", "sinusoidal", "none"] = field(
         "rotary", "rotary (arXiv 2104.09864), learned (BERT), sinusoidal (arXiv 1706.03762), or none"
     )
-    rope_theta: float = field(10_000.0, "longest rotary wavelength / 2 pi, in positions", gt=0)
-    local_rope_theta: float = field(0.0, "that of S layers; 0 = rope_theta", ge=0)
+    rope_theta: float = field(10_000.0, "longest rotary wavelength / 2 pi, in positions", gt=0, le=1e12)
+    local_rope_theta: float = field(0.0, "that of S layers; 0 = rope_theta", ge=0, le=1e12)
     sliding_window: int = field(
         0, "an S layer sees half of this to either side (arXiv 2004.05150); 0 = every layer sees all", ge=0, le=2**20
     )
@@ -46,7 +46,7 @@ class BertConfig(Config):
     head_bias: bool = field(True, "a learned bias for each logit")
     tied_head: bool = field(True, "the head reuses the token embedding (arXiv 1608.05859)")
     dropout: float = field(0.0, "share of activations dropped in training", ge=0.0, lt=1.0)
-    init_std: float = field(0.02, "standard deviation of embeddings and matrices at the start", gt=0)
+    init_std: float = field(0.02, "standard deviation of embeddings and matrices at the start", gt=0, le=100)
 
     @property
     def resolved_n_kv_heads(self) -> int:

@@ -34,12 +34,12 @@ class CNNConfig(Config):
         "rms", "before each block: rms (arXiv 1910.07467), layer (arXiv 1607.06450), or none, as in the paper"
     )
     norm_scale: bool = field(True, "learn a scale (and, for layer with biases on, a shift) in every norm")
-    norm_epsilon: float = field(1e-5, "added to the variance inside a norm", gt=0)
+    norm_epsilon: float = field(1e-5, "added to the variance inside a norm", gt=0, le=1)
     weight_norm: bool = field(False, "learn directions and lengths of the filters apart (arXiv 1602.07868)")
     bias: bool = field(False, "biases in convolutions and layer norms (the head never has one)")
     dropout: float = field(0.0, "share of activations dropped in training", ge=0.0, lt=1.0)
     tied_head: bool = field(True, "the head reuses the token embedding (arXiv 1608.05859)")
-    init_std: float = field(0.02, "standard deviation of embeddings at the start (GPT-2)", gt=0)
+    init_std: float = field(0.02, "standard deviation of embeddings at the start (GPT-2)", gt=0, le=100)
 
     @classmethod
     def sized(cls, d_model: int, context_length: int) -> Self:

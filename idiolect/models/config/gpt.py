@@ -50,14 +50,16 @@ class GPTConfig(Config):
     )
     norm: Literal["rms", "layer"] = field("rms", "rms (arXiv 1910.07467) or layer (arXiv 1607.06450), always before")
     norm_scale: bool = field(True, "learn a scale (and, for layer with biases on, a shift) in every norm")
-    norm_epsilon: float = field(1e-5, "added to the variance inside a norm", gt=0)
+    norm_epsilon: float = field(1e-5, "added to the variance inside a norm", gt=0, le=1)
     embedding_norm: bool = field(False, "normalise the embeddings before the first block")
     qk_norm: bool = field(True, "normalise each head's queries and keys (arXiv 2302.05442)")
-    attention_scale: float = field(0.0, "factor on the products of queries and keys; 0 = 1 / sqrt(d_head)", ge=0.0)
+    attention_scale: float = field(
+        0.0, "factor on the products of queries and keys; 0 = 1 / sqrt(d_head)", ge=0.0, le=1000
+    )
     positions: Literal["rotary", "learned", "sinusoidal", "none"] = field(
         "rotary", "rotary (arXiv 2104.09864), learned (GPT-2), sinusoidal (arXiv 1706.03762), or none"
     )
-    rope_theta: float = field(10_000.0, "longest rotary wavelength / 2 pi, in positions", gt=0)
+    rope_theta: float = field(10_000.0, "longest rotary wavelength / 2 pi, in positions", gt=0, le=1e12)
     sliding_window: int = field(
         0, "tokens an S layer sees, the current one included; 0 = every layer sees all", ge=0, le=2**20
     )
@@ -65,11 +67,11 @@ class GPTConfig(Config):
     bias: bool = field(False, "biases in linear layers and layer norms (the head never has one)")
     dropout: float = field(0.0, "share of activations dropped in training", ge=0.0, lt=1.0)
     tied_head: bool = field(True, "the head reuses the token embedding (arXiv 1608.05859)")
-    logit_softcap: float = field(0.0, "bound logits smoothly to +- this (arXiv 2408.00118); 0 = off", ge=0.0)
+    logit_softcap: float = field(0.0, "bound logits smoothly to +- this (arXiv 2408.00118); 0 = off", ge=0.0, le=1e6)
     zero_init_projections: bool = field(True, "start the last projection of each branch at zero (arXiv 2203.03466)")
     zero_init_head: bool = field(False, "start an untied head at zero: the first guess is then uniform")
-    init_std: float = field(0.02, "standard deviation of embeddings and matrices at the start (GPT-2)", gt=0)
-    embedding_std: float = field(0.0, "that of the token embedding alone; 0 = init_std", ge=0)
+    init_std: float = field(0.02, "standard deviation of embeddings and matrices at the start (GPT-2)", gt=0, le=100)
+    embedding_std: float = field(0.0, "that of the token embedding alone; 0 = init_std", ge=0, le=100)
     matrix_init: Literal["normal", "fan_in"] = field(
         "normal", "hidden matrices: normal with init_std, or uniform with standard deviation 1 / sqrt(columns)"
     )

@@ -34,14 +34,16 @@ class Mamba2Config(Config):
     )
     norm: Literal["rms", "layer"] = field("rms", "rms (arXiv 1910.07467) or layer (arXiv 1607.06450), always before")
     norm_scale: bool = field(True, "learn a scale (and, for layer with biases on, a shift) in every norm")
-    norm_epsilon: float = field(1e-5, "added to the variance inside a norm", gt=0)
+    norm_epsilon: float = field(1e-5, "added to the variance inside a norm", gt=0, le=1)
     bias: bool = field(False, "biases in linear layers, convolutions and layer norms (the head never has one)")
     dropout: float = field(0.0, "share of activations dropped in training", ge=0.0, lt=1.0)
     tied_head: bool = field(True, "the head reuses the token embedding (arXiv 1608.05859)")
     zero_init_projections: bool = field(True, "start the last projection of each branch at zero (arXiv 2203.03466)")
-    init_std: float = field(0.02, "standard deviation of embeddings and matrices at the start (GPT-2)", gt=0)
-    step_min: float = field(0.001, "least step of a head at the start; they are spread evenly in logarithm", gt=0)
-    step_max: float = field(0.1, "greatest step of a head at the start", gt=0)
+    init_std: float = field(0.02, "standard deviation of embeddings and matrices at the start (GPT-2)", gt=0, le=100)
+    step_min: float = field(
+        0.001, "least step of a head at the start; they are spread evenly in logarithm", gt=0, le=100
+    )
+    step_max: float = field(0.1, "greatest step of a head at the start", gt=0, le=100)
 
     @classmethod
     def sized(cls, d_model: int, context_length: int) -> Self:

@@ -38,10 +38,14 @@ class RecurrentConfig(Config):
     output_dropout: float = field(0.0, "share dropped before the head, the same along a row", ge=0, lt=1)
     word_dropout: float = field(0.0, "share of the vocabulary whose embeddings are dropped whole", ge=0, lt=1)
     weight_dropout: float = field(0.0, "share dropped of the hidden-to-hidden weights (arXiv 1708.02182)", ge=0, lt=1)
-    activation_penalty: float = field(0.0, "on the mean square of the dropped outputs (AR, arXiv 1708.01009)", ge=0)
-    change_penalty: float = field(0.0, "on the mean square of outputs' steps in time (TAR, arXiv 1708.01009)", ge=0)
-    embedding_range: float = field(0.5, "embeddings start uniform between - and + this; AWD-LSTM: 0.1", gt=0)
-    init_range: float = field(0.0, "cells start uniform between - and + this; 0 = 1 / sqrt(width)", ge=0)
+    activation_penalty: float = field(
+        0.0, "on the mean square of the dropped outputs (AR, arXiv 1708.01009)", ge=0, le=1000
+    )
+    change_penalty: float = field(
+        0.0, "on the mean square of outputs' steps in time (TAR, arXiv 1708.01009)", ge=0, le=1000
+    )
+    embedding_range: float = field(0.5, "embeddings start uniform between - and + this; AWD-LSTM: 0.1", gt=0, le=100)
+    init_range: float = field(0.0, "cells start uniform between - and + this; 0 = 1 / sqrt(width)", ge=0, le=100)
 
     @property
     def widths(self) -> tuple[tuple[int, int], ...]:

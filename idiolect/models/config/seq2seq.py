@@ -38,7 +38,9 @@ class Seq2SeqConfig(Config):
     bias: bool = field(True, "vectors added inside the cells (the head never has one)")
     dropout: float = field(0.0, "share of activations dropped between layers and before the head", ge=0.0, lt=1.0)
     tied_head: bool = field(True, "the head reuses the token embedding (arXiv 1608.05859)")
-    embedding_range: float = field(0.1, "embeddings start uniform between - and + this (arXiv 1508.04025)", gt=0)
+    embedding_range: float = field(
+        0.1, "embeddings start uniform between - and + this (arXiv 1508.04025)", gt=0, le=100
+    )
 
     @classmethod
     def sized(cls, d_model: int, context_length: int) -> "Seq2SeqConfig":

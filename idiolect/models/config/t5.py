@@ -31,24 +31,25 @@ class T5Config(Config):
     mlp: Literal["relu", "relu2", "gelu", "gelu_tanh", "swiglu", "geglu", "geglu_tanh"] = field(
         "geglu_tanh", "relu (T5), geglu_tanh (T5 v1.1, arXiv 2002.05202), or one of a GPT's"
     )
-    norm_epsilon: float = field(1e-6, "added to the mean square inside a norm", gt=0)
+    norm_epsilon: float = field(1e-6, "added to the mean square inside a norm", gt=0, le=1)
     positions: Literal["relative", "rotary"] = field(
         "relative", "relative: a learned bias a head and a distance (T5), or rotary (arXiv 2104.09864)"
     )
     n_buckets: int = field(32, "biases a head learns, each for a range of distances", ge=4, le=2**12)
     max_distance: int = field(128, "distances from here on share one bias", gt=0, le=2**20)
-    rope_theta: float = field(10_000.0, "longest rotary wavelength / 2 pi, in positions", gt=0)
+    rope_theta: float = field(10_000.0, "longest rotary wavelength / 2 pi, in positions", gt=0, le=1e12)
     qk_norm: bool = field(False, "normalise each head's queries and keys (arXiv 2302.05442)")
     attention_scale: float = field(
         1.0,
         "factor on the products of queries and keys: 1 (T5, whose start makes up for it); 0 = 1 / sqrt(d_head)",
         ge=0,
+        le=1000,
     )
     dropout: float = field(0.0, "share of activations dropped in training", ge=0.0, lt=1.0)
     tied_head: bool = field(
         True, "the head reuses the token embedding, on hidden states divided by sqrt(d_model) (T5; v1.1 has its own)"
     )
-    init_scale: float = field(1.0, "factor on every standard deviation at the start", gt=0)
+    init_scale: float = field(1.0, "factor on every standard deviation at the start", gt=0, le=100)
 
     @classmethod
     def sized(cls, d_model: int, context_length: int) -> "T5Config":
