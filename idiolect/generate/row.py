@@ -85,6 +85,11 @@ class Row:
         self._generator = torch.Generator().manual_seed(seed)
 
     @property
+    def is_blank(self) -> bool:
+        """Whether it is a document of which nothing is written yet: an empty prompt."""
+        return self.ids == [self.tokenizer.end_id]
+
+    @property
     def n_drawn(self) -> int:
         return len(self.ids) - self.n_prompt
 

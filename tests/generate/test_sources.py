@@ -43,6 +43,8 @@ def by_hand(model, tokenizer, prompt, framing, n_tokens):
             logits_V[list(framing.stop_ids)] = model.head(model(torch.tensor([tokens]), source_BS=source)[0])[
                 0, -1, list(framing.stop_ids)
             ]
+        if not prompt and not drawn:  # no document is empty
+            logits_V[[256, *framing.stop_ids]] = -torch.inf
         drawn.append(int(logits_V.argmax()))
         tokens.append(drawn[-1])
         if drawn[-1] in (256, *framing.stop_ids):
@@ -84,6 +86,18 @@ def test_the_next_sentinel_ends_a_text_and_is_not_in_it(tokenizer):
         model, tokenizer, ["A"], GenerateConfig(greedy=True, max_tokens=9, stop_at_end=False), framing=framing
     )
     assert len(on[0].token_ids) == 9 and max(on[0].token_ids) < 256
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_an_empty_prompt_begins_a_text_whatever_the_model_would_rather(name, framing, tokenizer):
+    """A source of nothing is one that training never shows: here every end is certain, and yet a text is begun."""
+    model = lively(CONFIGS[name], vocabulary_size=V + 20)
+    ends = [256, *framing.stop_ids]
+    with torch.no_grad():
+        hidden = model(torch.tensor([framing.start]), source_BS=torch.tensor([framing.source([256])]))[0][0, -1]
+        model.embed.weight[ends] += hidden * 1e3
+    found = generate(model, tokenizer, ["", "a"], GenerateConfig(greedy=True, max_tokens=9), framing=framing)
+    assert len(found[0].token_ids) > 1 and found[0].token_ids[0] not in ends
 
 
 def test_without_a_framing_the_text_is_the_source(tokenizer):
