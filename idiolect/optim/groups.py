@@ -3,7 +3,7 @@
 matrices     hidden matrices: the only group that is decayed unless asked otherwise, and the one Muon takes
 embeddings   rows looked up by id (a tied head included)        norms    scales and shifts of norms
 tables       embeddings with sparse gradients (hashed n-grams)  biases   added vectors
-head         the matrix that makes logits, when untied          scalars  whatever is left below two axes
+head         the matrix that makes logits, when untied          scalars  numbers, vectors, matrices of one row
 head_tables  tables whose rows are added to the logits
 """
 
@@ -56,7 +56,7 @@ def _group_of(module: nn.Module, leaf: str, parameter: nn.Parameter, at_head: bo
         return "norms"
     if leaf.startswith("bias"):  # nn.LSTM's are called bias_ih_l0
         return "biases"
-    return "scalars" if parameter.ndim < 2 else "matrices"
+    return "scalars" if parameter.ndim < 2 or 1 in parameter.shape else "matrices"
 
 
 def fused_rows(model: nn.Module) -> dict[str, tuple[int, ...]]:

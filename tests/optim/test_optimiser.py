@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from idiolect.errors import CheckpointError
-from idiolect.models.config import GPTConfig
+from idiolect.models.build import build_model
+from idiolect.models.config import GPTConfig, Seq2SeqConfig
 from idiolect.optim import config as c
 from idiolect.optim.average import WeightAverage
 from idiolect.optim.build import build_optimiser
@@ -243,3 +244,11 @@ def test_average_resumes_bitwise():
     assert all(torch.equal(whole.tensors()[name], second.tensors()[name]) for name in whole.tensors())
     with pytest.raises(CheckpointError):
         second.load_tensors({"other": torch.zeros(1), "n_updates": torch.tensor(1)})
+
+
+def test_a_matrix_of_one_row_is_a_vector():
+    """Muon would make it as long as a whole orthogonal matrix's row, and decay it: additive attention's v is one."""
+    model = build_model(Seq2SeqConfig(context_length=8, d_model=16, attention="concat"), 30, seed=0)
+    found = assign_groups(model)
+    assert "attention.score.score.weight" in found["scalars"]
+    assert all(min(p.shape) > 1 for p in found["matrices"].values())
