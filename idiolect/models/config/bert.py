@@ -13,6 +13,8 @@ class BertConfig(Config):
     """A bidirectional Transformer encoder; defaults: today's practice; named ones: `bert_like`, `modernbert_like`."""
 
     reads: ClassVar[str] = "both"
+    # AdamW's, the centre of the search by `compare`: 2.75 nats a masked token after 150 steps at 1e-3, 2.60 at 3e-3.
+    usual_learning_rate: ClassVar[float] = 2e-3
     # What the shared attention layer asks of a config, and an encoder has no use for.
     value_embedding_layers: ClassVar[tuple[int, ...]] = ()
 

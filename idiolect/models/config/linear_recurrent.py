@@ -12,11 +12,8 @@ class Mamba2Config(Config):
     """A state-space model (arXiv 2405.21060) with an MLP after each mixing layer, as a Transformer has."""
 
     reads: ClassVar[str] = "left"
-    # AdamW's; twice as much did no better (decision 0006).
-    usual_learning_rate: ClassVar[float] = 3e-3
     carries_state: ClassVar[bool] = True
-    # AdamW's, the centre of the search that `compare` gives the family. Not measured yet: between those of GPT and
-    # CNN, so that the search spans 1e-3 to 9e-3.
+    # AdamW's, the centre of the search that `compare` gives the family; twice as much did no better (decision 0006).
     usual_learning_rate: ClassVar[float] = 3e-3
 
     kind: Literal["mamba2"] = "mamba2"

@@ -18,6 +18,8 @@ class Seq2SeqConfig(Config):
     """
 
     reads: ClassVar[str] = "source"
+    # AdamW's, the centre of the search by `compare`: 1.97 nats after 150 steps at 6e-3, 2.02 at 3e-3.
+    usual_learning_rate: ClassVar[float] = 4e-3
 
     kind: Literal["seq2seq"] = "seq2seq"
     context_length: int = field(
@@ -38,8 +40,9 @@ class Seq2SeqConfig(Config):
     bias: bool = field(True, "vectors added inside the cells (the head never has one)")
     dropout: float = field(0.0, "share of activations dropped between layers and before the head", ge=0.0, lt=1.0)
     tied_head: bool = field(True, "the head reuses the token embedding (arXiv 1608.05859)")
+    # Nats after 150 steps at 3e-3, by range: 3.3 (0.1), 2.14 (0.5), 2.02 (1.7); Luong's 0.1 goes with SGD.
     embedding_range: float = field(
-        0.1, "embeddings start uniform between - and + this (arXiv 1508.04025)", gt=0, le=100
+        1.7, "embeddings start uniform between - and + this; 1.7 is a variance of 1; Luong: 0.1", gt=0, le=100
     )
 
     @classmethod

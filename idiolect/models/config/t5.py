@@ -13,6 +13,8 @@ class T5Config(Config):
     """An encoder-decoder Transformer; defaults: T5's shape with today's start; classics: `t5_like`, `t5_v1_1_like`."""
 
     reads: ClassVar[str] = "source"
+    # AdamW's, the centre of the search by `compare`: 2.48 nats after 150 steps at 1e-3, 2.43 at 3e-3.
+    usual_learning_rate: ClassVar[float] = 2e-3
     # What T5 has no setting for, under the names by which the shared layers ask (arXiv 1910.10683, section 2.1).
     norm: ClassVar[str] = "rms"
     norm_scale: ClassVar[bool] = True
