@@ -163,8 +163,9 @@ def check_coverage(report: dict, config: EmbeddingsConfig, tokenizer: Tokenizer)
             f"tokens of kind {tokenizer.kind} are mostly pieces of words, and a list of words has no vectors for those"
         )
         fix = f"--tokenizer.kind=word, --embeddings.source=corpus (vectors for any tokens), or {anyway}"
+    whole = "training text" if own else "vocabulary"
     raise DataError(
-        f"only {share:.1%} of the {'training text' if own else 'vocabulary'} has a vector in the source ({report['types_found']:,} of "
+        f"only {share:.1%} of the {whole} has a vector in the source ({report['types_found']:,} of "
         f"{report['types']:,} tokens; {report['token_coverage']:.1%} of the running text)",
         why=f"{why}; the most frequent that were not found: {lost}",
         fix=fix,

@@ -176,8 +176,8 @@ class KneserNey:
     def likeliest_of(self, contexts_NC: np.ndarray) -> np.ndarray:
         """The likeliest id after each context.
 
-        A longer context can only raise the ids that followed it; of all others the likeliest under the shorter one stays
-        so. Only followers are compared, and each distinct context is looked at once.
+        A longer context can only raise the ids that followed it; of all others the likeliest under the shorter one
+        stays so. Only followers are compared, and each distinct context is looked at once.
         """
         best_U = np.full(1, self.probabilities(()).argmax() if self.order == 1 else self._best_unigram)
         suffix_N = np.zeros(len(contexts_NC), np.int64)

@@ -46,6 +46,11 @@ def load_teacher(job: Job, ready: Prepared):
     # On the student's device, whatever the teacher's own recipe was trained on.
     model = load_model(dataclasses.replace(job, loaded=teacher.loaded), vocabulary_size, checkpoint)
     job.progress.say(f"learning from {teacher.run.name} too, step {checkpoint.step:,}")
+    if teacher.recipe.carries_state:
+        job.progress.warn(
+            f"{teacher.run.name} learned to read on from window to window; as a teacher it reads each from nothing, "
+            "and knows less than it could at the beginnings"
+        )
     return model.requires_grad_(False)
 
 

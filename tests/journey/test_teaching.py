@@ -75,6 +75,18 @@ def test_what_can_not_teach_is_refused(copy, capsys, flags, said):
     assert said in capsys.readouterr().err
 
 
+def test_a_teacher_that_read_on_is_said_to_read_from_nothing(copy, capsys):
+    (copy / "reader.toml").write_text(
+        '[corpus]\ntext = ["text"]\n[tokenizer]\nkind = "character"\n'
+        '[model]\nkind = "gru"\nn_layers = 1\nd_model = 16\ncontext_length = 32\n'
+        '[train]\nsteps = 2\nbatch_tokens = 64\n[device]\nkind = "cpu"\n'
+    )
+    assert main(["train", "reader.toml"]) == 0
+    assert "from nothing" not in capsys.readouterr().err
+    assert main(["train", "reader.toml", "--name=heir", "--train.loss.teacher=reader"]) == 0
+    assert "reader learned to read on" in " ".join(capsys.readouterr().err.split())
+
+
 def test_every_line_of_metrics_is_plain_cross_entropy(copy):
     """With the teacher alone in the loss, the nats of the first line are still those of an untrained model."""
     flags = ["--train.loss.teacher=mine", "--train.loss.teacher_weight=1", "--train.log_every_steps=1"]

@@ -90,7 +90,8 @@ def test_config_needs_no_torch():
 
 
 ABSURD = ["context_length", "n_layers", "d_model", "n_heads", "n_kv_heads", "d_head", "d_ff", "sliding_window",
-          "ngram_buckets", "ngram_head_buckets", "n_experts", "experts_per_token", "expert_d_ff", "shared_d_ff"]  # fmt: skip
+          "ngram_buckets", "ngram_head_buckets", "n_experts", "experts_per_token", "expert_d_ff",
+          "shared_d_ff"]  # fmt: skip
 
 
 @pytest.mark.parametrize("key", ABSURD)
