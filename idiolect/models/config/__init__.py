@@ -10,9 +10,11 @@ One file a family. Besides its settings, a family's config says, as class variab
 
 from idiolect.models.config.bert import BertConfig, bert_like, modernbert_like
 from idiolect.models.config.convolutional import CNNConfig
-from idiolect.models.config.gpt import GPTConfig, gpt2_like, llama_like, table_rows
+from idiolect.models.config.gpt import GPTConfig
+from idiolect.models.config.gpt_presets import gpt2_like, llama_like
 from idiolect.models.config.linear_recurrent import Mamba2Config
 from idiolect.models.config.ngram import NGramConfig
+from idiolect.models.config.ngram_orders import table_rows
 from idiolect.models.config.recurrent import GRUConfig, LSTMConfig, RNNConfig
 from idiolect.models.config.seq2seq import Seq2SeqConfig
 from idiolect.models.config.t5 import T5Config, t5_like, t5_v1_1_like

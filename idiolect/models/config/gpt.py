@@ -8,6 +8,7 @@ from pydantic import model_validator
 
 from idiolect.config import Config, Items, field
 from idiolect.errors import RecipeError
+from idiolect.models.config.ngram_orders import check_orders, rows_of
 
 
 class GPTConfig(Config):
@@ -153,8 +154,8 @@ class GPTConfig(Config):
         q, kv = self.n_heads * self.resolved_d_head, self.resolved_n_kv_heads * self.resolved_d_head
         norm = self._norm(d)
         qk_norm = 2 * self._norm(self.resolved_d_head) if self.qk_norm else 0
-        input_rows = _rows(self.ngram_orders, self.ngram_buckets, vocabulary_size)
-        head_rows = _rows(self.ngram_head_orders, self.ngram_head_buckets, vocabulary_size)
+        input_rows = rows_of(self.ngram_orders, self.ngram_buckets, vocabulary_size)
+        head_rows = rows_of(self.ngram_head_orders, self.ngram_head_buckets, vocabulary_size)
         return {
             "embeddings": vocabulary_size * d,
             "positions": self.context_length * d if self.positions == "learned" else 0,
@@ -273,35 +274,9 @@ class GPTConfig(Config):
     @model_validator(mode="after")
     def check_ngrams(self):
         # Order 1 at the head is a table of which token follows which.
-        _check_orders("ngram_orders", self.ngram_orders, 2, self.context_length)
-        _check_orders("ngram_head_orders", self.ngram_head_orders, 1, self.context_length)
+        check_orders("ngram_orders", self.ngram_orders, 2, self.context_length)
+        check_orders("ngram_head_orders", self.ngram_head_orders, 1, self.context_length)
         return self
-
-
-def table_rows(order: int, n_buckets: int, vocabulary_size: int) -> int:
-    """Rows of an n-gram table: one for each n-gram where that fits, else `n_buckets`, shared by hash."""
-    # One id more than the vocabulary: the place before the start of a text.
-    return min(n_buckets, (vocabulary_size + 1) ** order)
-
-
-def _rows(orders: tuple[int, ...], n_buckets: int, vocabulary_size: int) -> int:
-    return sum(table_rows(order, n_buckets, vocabulary_size) for order in orders)
-
-
-def _check_orders(key: str, orders: tuple[int, ...], lowest: int, context_length: int) -> None:
-    if any(not lowest <= order <= 8 for order in orders) or len(set(orders)) != len(orders):
-        raise RecipeError(
-            f"model.{key} = {list(orders)} must be different whole numbers from {lowest} to 8",
-            why=("order 1 is the token embedding itself; " if lowest > 1 else "")
-            + "beyond 8 hardly any n-gram is seen twice",
-            fix=f"--model.{key}=[{lowest},{lowest + 1}]",
-        )
-    if max(orders, default=0) > context_length:
-        raise RecipeError(
-            f"model.{key} = {list(orders)} looks further back than model.context_length = {context_length}",
-            why="an n-gram must fit in what the model reads",
-            fix=f"--model.context_length={max(orders)}, or smaller orders",
-        )
 
 
 def _widths(value: int, multiple: int) -> str:
@@ -312,25 +287,3 @@ def _widths(value: int, multiple: int) -> str:
 
 def _nearest_divisor(value: int, near: int) -> int:
     return min((d for d in range(1, value + 1) if value % d == 0), key=lambda d: (abs(d - near), d))
-
-
-def gpt2_like(**changes) -> GPTConfig:
-    """GPT-2's settings (Radford et al. 2019): learned positions, layer norm, tanh-GELU, biases, tied head."""
-    settings = dict(
-        context_length=1024, n_layers=12, d_model=768, n_heads=12, mlp="gelu_tanh", norm="layer", positions="learned",
-        bias=True, qk_norm=False, tied_head=True, zero_init_projections=False,
-    )  # fmt: skip
-    return GPTConfig(**(settings | changes))
-
-
-def llama_like(**changes) -> GPTConfig:
-    """Llama 3's settings (arXiv 2407.21783): rotary, RMS norm, SwiGLU, grouped heads, no bias, untied head."""
-    settings = dict(
-        context_length=2048, n_layers=16, d_model=1024, n_heads=16, mlp="swiglu", norm="rms",
-        positions="rotary", rope_theta=500_000.0, bias=False, qk_norm=False, tied_head=False,
-        zero_init_projections=False,
-    )  # fmt: skip
-    settings |= changes
-    # Four queries share a key and value, as in Llama 3 8B, where the number of heads allows it.
-    settings.setdefault("n_kv_heads", settings["n_heads"] // 4 if settings["n_heads"] % 4 == 0 else 0)
-    return GPTConfig(**settings)
