@@ -7,17 +7,9 @@ generators give the same numbers in the next version, and a resumed run must see
 
 import numpy as np
 
+from idiolect.mixing import STEP, mix, mix_each
+
 _ROUNDS = 6
-_MASK = (1 << 64) - 1
-_STEP = 0x9E3779B97F4A7C15  # 2^64 / golden ratio
-
-
-def mix(x: int) -> int:
-    """SplitMix64's finaliser (Steele et al. 2014): 64 bits in, 64 well-mixed bits out."""
-    x = (x + _STEP) & _MASK
-    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _MASK
-    return x ^ (x >> 31)
 
 
 def random_number(seed: int, epoch: int, below: int) -> int:
@@ -53,14 +45,6 @@ def uniform(seed: int, sample_B: np.ndarray, n: int) -> np.ndarray:
     SplitMix64 begun at a hash of the seed and the sample (Steele et al. 2014). So it doesn't matter with which others
     a sample shares a batch, and asking for more numbers changes none of the first.
     """
-    state_B = _mix_each(np.asarray(sample_B).astype(np.uint64) ^ np.uint64(mix(mix(seed) ^ 0x5A5A)))
-    place_n = np.arange(n, dtype=np.uint64) * np.uint64(_STEP)
-    return (_mix_each(state_B[:, None] + place_n) >> np.uint64(11)) * 2.0**-53
-
-
-def _mix_each(x: np.ndarray) -> np.ndarray:
-    """`mix` of each uint64; numpy's arrays wrap round as its constants demand."""
-    x = x + np.uint64(_STEP)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    state_B = mix_each(np.asarray(sample_B).astype(np.uint64) ^ np.uint64(mix(mix(seed) ^ 0x5A5A)))
+    place_n = np.arange(n, dtype=np.uint64) * np.uint64(STEP)
+    return (mix_each(state_B[:, None] + place_n) >> np.uint64(11)) * 2.0**-53

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from idiolect.data.order import mix, permuted, random_number, uniform
+from idiolect.data.order import permuted, random_number, uniform
+from idiolect.mixing import mix
 
 GOLDEN_10 = [2, 1, 8, 4, 3, 9, 0, 7, 5, 6]
 GOLDEN_BIG = [9198866, 924041037, 691630367, 792613464, 993978046]

@@ -5,22 +5,14 @@ Number k of item i is a pure function of (seed, i, k), so the first documents ar
 
 import numpy as np
 
-_STEP = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio
-
-
-def mixed(x: np.ndarray) -> np.ndarray:
-    """SplitMix64's finaliser (Steele et al. 2014), for each uint64."""
-    x = x + _STEP
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+from idiolect.mixing import STEP, mix_each
 
 
 def uniform(seed: int, items: np.ndarray, n: int) -> np.ndarray:
     """(items, n) float64 in (0, 1), never 0 or 1 itself."""
-    key = mixed(np.array([seed], np.uint64))
-    state = mixed(np.asarray(items).astype(np.uint64) ^ key)[:, None]
-    bits = mixed(state + np.arange(n, dtype=np.uint64) * _STEP) >> np.uint64(11)
+    key = mix_each(np.array([seed], np.uint64))
+    state = mix_each(np.asarray(items).astype(np.uint64) ^ key)[:, None]
+    bits = mix_each(state + np.arange(n, dtype=np.uint64) * np.uint64(STEP)) >> np.uint64(11)
     return (bits.astype(np.float64) + 0.5) * 2.0**-53
 
 
