@@ -249,3 +249,14 @@ def test_the_headline_compares_with_the_floors_of_its_own_split():
     assert curves.curve_data(data | {"metrics": []})["floors"][0]["bits_per_byte"] == 3.25
     del data["floors"]["test"]
     assert headline.ladder(data) is None
+
+
+def test_the_verdict_takes_the_paired_difference_of_its_own_split():
+    floors = {
+        "validation": {"kneser_ney_5": {"label": "modified Kneser-Ney 5-gram", "bits_per_byte": 1.9, "nats": 1.3}},
+        "test": {"kneser_ney_5": {"label": "modified Kneser-Ney 5-gram", "bits_per_byte": 2.0, "nats": 1.4}},
+    }
+    own = {"difference": {"value": -0.1, "low": -0.2, "high": 0.05, "n": 9}, "verdict": "no difference"}
+    data = {"floors": floors, "evaluation": {"test": {"against": {"kneser_ney_5": own}}}}
+    found = headline.paired(data, "modified Kneser-Ney 5-gram", "test")
+    assert found == own["difference"]

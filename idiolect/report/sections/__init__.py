@@ -113,6 +113,12 @@ def number_of(value: object) -> float | None:
     return float(value) if figures.is_number(value) else None
 
 
+def given_floors(data: dict, split: str) -> dict:
+    """A split's floors by their own names, as the run holds them."""
+    given = part(data, "floors")
+    return part(given, split) if given and set(given) <= set(SPLITS) else given
+
+
 def floors_of(data: dict, split: str = "validation") -> list[dict]:
     """A split's floors as [{"name", "bits_per_byte", "nats"}], the highest first; a unit that isn't known is None.
 
@@ -121,11 +127,8 @@ def floors_of(data: dict, split: str = "validation") -> list[dict]:
     `data["floors"]` is {split: floors}, or floors of one split alone. Floors of another split are no floors: texts
     differ by more than models do.
     """
-    given = part(data, "floors")
-    if given and set(given) <= set(SPLITS):
-        given = part(given, split)
     found = []
-    for key, value in given.items():
+    for key, value in given_floors(data, split).items():
         if isinstance(value, dict) and "value" not in value:
             bits, nats = number_of(value.get("bits_per_byte")), number_of(value.get("nats"))
             label = value.get("label") or value.get("name") or key

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from idiolect.report import charts, figures
 from idiolect.report.markup import Markup, tag
-from idiolect.report.sections import find_score, floors_of, part, plain
+from idiolect.report.sections import find_score, floors_of, given_floors, part, plain
 from idiolect.report.sections.scores import against
 
 
@@ -141,16 +141,16 @@ def ladder(data: dict) -> Markup | None:
         tag(
             "figcaption",
             f"Bits per byte on {'the ' + split + ' split' if split else 'held-out text'}: the shorter, the better. ",
-            verdict(score, best, paired(data, best["name"])),
+            verdict(score, best, paired(data, best["name"], split)),
             f" {beyond(data)}" if limit else None,
         ),
         class_="ladder",
     )
 
 
-def paired(data: dict, floor: str) -> dict | None:
+def paired(data: dict, floor: str, split: str) -> dict | None:
     """The difference to this floor on the very same tokens, where the evaluation measured one."""
-    labels = {plain(str(value.get("label") or key)): key for key, value in part(data, "floors").items()
+    labels = {plain(str(value.get("label") or key)): key for key, value in given_floors(data, split).items()
               if isinstance(value, dict)}  # fmt: skip
     found = against(part(data, "evaluation")).get(labels.get(floor, floor))
     difference = part(found, "difference") if isinstance(found, dict) else {}
