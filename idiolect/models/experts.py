@@ -6,8 +6,8 @@
 Start at `MixtureOfExperts.forward`. No token is ever dropped, however many choose one expert (dropless: MegaBlocks,
 arXiv 2211.15841): a limit on an expert's tokens would be a leak besides, since whether there is room for a token would
 depend on later ones (tests/models/test_experts.py shows it). Which experts a token takes depends on that token alone;
-only `auxiliary_loss` looks over the batch, and it is no part of the output. What it sees at once is a micro-batch of one
-rank, so that it alone depends on how a batch is split (a load times a share is no sum over tokens).
+only `auxiliary_loss` looks over the batch, and it is no part of the output. What it sees at once is one rank's
+micro-batch, so that it alone depends on how a batch is split (a load times a share is no sum over tokens).
 """
 
 from typing import Any
