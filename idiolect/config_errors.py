@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Sequence
 from typing import Any, Literal, get_args, get_origin
 
 import tomlkit
@@ -11,10 +12,16 @@ from idiolect.config import Config, kind_of, member_configs, plain, walk_fields
 from idiolect.errors import RecipeError
 
 
-def unknown_key(cls: type[Config], key: str, origin: str, prefix: str = "") -> RecipeError:
+def unknown_key(
+    cls: type[Config], key: str, origin: str, prefix: str = "", kinds: Sequence[type[Config]] = ()
+) -> RecipeError:
+    """A setting that `cls` lacks; `kinds` are the classes that might have stood in its place."""
+    last = key.rpartition(".")[2]
+    having = [str(kind_of(c)) for c in kinds if c is not cls and last in c.model_fields]
+    if having:
+        return _another_kinds(cls, key, origin, prefix, having)
     everything = [dotted for dotted, _ in walk_fields(cls, prefix)]
     sections = {dotted.rpartition(".")[0] for dotted in everything} - {""}
-    last = key.rpartition(".")[2]
     near = difflib.get_close_matches(key, everything + sorted(sections), 1, 0.75)
     near = near or [k for k in everything if k.rpartition(".")[2] == last][:1]
     near = near or difflib.get_close_matches(last, [k.rpartition(".")[2] for k in everything], 1, 0.6)
@@ -28,13 +35,26 @@ def unknown_key(cls: type[Config], key: str, origin: str, prefix: str = "") -> R
     )
 
 
-def bad_choice(key: str, given: Any, choices: list, origins: dict[str, str]) -> RecipeError:
+def _another_kinds(cls: type[Config], key: str, origin: str, prefix: str, having: list[str]) -> RecipeError:
+    kind = f"{prefix}kind"
+    own = [prefix + name for name in cls.model_fields if name != "kind"]
+    near = difflib.get_close_matches(key, own, 1, 0.75)
+    known = ", ".join(name.removeprefix(prefix) for name in own)
+    leave = f"leave {key} out, or --{kind}={'|'.join(having)}"
+    return RecipeError(
+        f'{kind} = "{kind_of(cls)}" has no setting {key}' + (f" ({origin})" if origin else ""),
+        why=f"it belongs to {', '.join(having)}; {kind_of(cls)} has {known}",
+        fix=f"{near[0]}, or {leave}" if near else leave,
+    )
+
+
+def bad_choice(key: str, given: Any, choices: list, origins: dict[str, str], usual: str | None = None) -> RecipeError:
     words = [str(c) for c in choices if c is not None]
     near = difflib.get_close_matches(str(given), words, 1, 0.5)
     return RecipeError(
         f"{key} = {short(given)} is not one of its kinds{where(key, origins)}",
         why="it can be " + ", ".join(words),
-        fix=f'{key} = "{(near or words)[0]}"',
+        fix=f'{key} = "{(near or [usual or words[0]])[0]}"',
     )
 
 

@@ -2,7 +2,8 @@
 
 In one sentence: defaults < base recipe < recipe < flags. A recipe names at most one parent (`base = "other.toml"`,
 relative to itself). Naming another `kind` drops the parent's table, whose settings belong to the other kind.
-Start at `load`; `explain` turns a validation failure into our one-line error.
+Start at `load`; `config_flags.py` lays flags over the rest, and `explain` turns a validation failure into our one-line
+error.
 """
 
 import difflib
@@ -11,12 +12,13 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin
+from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
 from idiolect.config import Config, allows_none, is_table_list, kind_of, member_configs
 from idiolect.config_errors import bad_choice, explain, locate, short, unknown_key, where
+from idiolect.config_flags import apply_flags, forget
 from idiolect.errors import RecipeError
 
 C = TypeVar("C", bound=Config)
@@ -35,10 +37,12 @@ class Loaded(Generic[C]):
 
     def origin(self, key: str) -> str:
         """Where a dotted key's value came from: a file with its line, a flag, or `default`."""
-        while key:
-            if key in self.origins:
+        if key in self.origins:
+            return self.origins[key]
+        # A table's own line says nothing of the settings it leaves out; a flag may have given a whole table.
+        while key := key.rpartition(".")[0]:
+            if self.origins.get(key, "").startswith("--"):
                 return self.origins[key]
-            key = key.rpartition(".")[0]
         return "default"
 
 
@@ -50,8 +54,7 @@ def load(cls: type[C], path: Path | None = None, flags: Sequence[str] = (), *, v
     tree, origins = _read_chain(cls, path) if path else ({}, {})
     for key, value in (values or {}).items():
         _merge(tree, {key: value}, origins, {}, "value given")
-    for flag in flags:
-        _apply_flag(cls, tree, origins, flag)
+    apply_flags(cls, tree, origins, flags)
     _default_kinds(cls, tree)
     _check_keys(cls, tree, "", origins)
     _check_sizes(tree, "", origins)
@@ -150,83 +153,13 @@ def _merge(
             old = into.get(key)
             if not isinstance(old, dict) or ("kind" in value and value["kind"] != old.get("kind", value["kind"])):
                 into[key] = {}
-                for stale in [k for k in origins if k.startswith(dotted + ".")]:
-                    del origins[stale]
+                forget(origins, dotted)
             if line:
                 origins[dotted] = f"{source}, line {line}"
             _merge(into[key], value, origins, lines, source, dotted + ".")
         else:
             into[key] = value
             origins[dotted] = f"{source}, line {line}" if line else source
-
-
-def _apply_flag(cls: type[Config], tree: dict, origins: dict[str, str], flag: str) -> None:
-    key, equals, text = flag.lstrip("-").partition("=")
-    if not equals:
-        raise RecipeError(f"--{key} has no value", why="a setting is given as  --section.key=value", fix=f"--{key}=…")
-    parts = key.split(".")
-    annotation = _annotation_at(cls, tree, parts)
-    if annotation is None:
-        raise unknown_key(cls, key, f"--{key}")
-    node = tree
-    for depth, part in enumerate(parts[:-1]):
-        node = node.setdefault(part, {})
-        if not isinstance(node, dict):
-            table = ".".join(parts[: depth + 1])
-            raise RecipeError(
-                f"--{key} can't be set",
-                why=f"{table} is not a table{where(table, origins)}",
-                fix=f"remove  {table} = …",
-            )
-    value = _parse(annotation, text)
-    if parts[-1] == "kind" and node.get("kind", value) != value:
-        node.clear()
-    node[parts[-1]] = value
-    for stale in [k for k in origins if k.startswith(key + ".")]:
-        del origins[stale]
-    origins[key] = f"--{key}"
-
-
-def _annotation_at(cls: type[Config], tree: Any, parts: list[str]) -> Any:
-    """The annotation of a dotted key, or None when no class that may stand there has it."""
-    classes = [cls]
-    for depth, part in enumerate(parts):
-        found = [c.model_fields[part].annotation for c in classes if part in c.model_fields]
-        if not found:
-            return None
-        if depth == len(parts) - 1:
-            return found[0]
-        tree = tree.get(part, {}) if isinstance(tree, dict) else {}
-        classes = [c for annotation in found for c in member_configs(annotation)]
-        kind = tree.get("kind") if isinstance(tree, dict) else None
-        classes = [c for c in classes if kind is None or kind_of(c) in (None, kind)] or classes
-    return None
-
-
-def _parse(annotation: Any, text: str) -> Any:
-    """A flag's text as the value its setting wants: TOML where it parses, else the text itself."""
-    if _wants_text(annotation):
-        return text
-    if get_origin(annotation) is tuple and not text.startswith("["):
-        # A bare comma list spares the shell's quoting (--corpus.text=a.txt,b.txt), and a folder may be called 2024.
-        if _wants_text(get_args(annotation)[0]) and not text.startswith(('"', "'")):
-            return text.split(",")
-        text = f"[{text}]"
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return text
-
-
-def _wants_text(annotation: Any) -> bool:
-    parts = [a for a in get_args(annotation) if a is not type(None)]
-    if annotation is str:
-        return True
-    if get_origin(annotation) is Annotated:
-        return _wants_text(parts[0])
-    if get_origin(annotation) is Literal:
-        return all(isinstance(choice, str) for choice in parts)
-    return bool(parts) and get_origin(annotation) is not tuple and all(_wants_text(p) for p in parts)
 
 
 def _none_words(cls: type[Config], tree: Any) -> Any:
@@ -260,20 +193,23 @@ def _default_kinds(cls: type[Config], tree: dict) -> None:
         _default_kinds(member, value)
 
 
-def _check_keys(cls: type[Config], tree: dict, prefix: str, origins: dict[str, str]) -> None:
+def _check_keys(
+    cls: type[Config], tree: dict, prefix: str, origins: dict[str, str], kinds: Sequence[type[Config]] = ()
+) -> None:
     for name, value in tree.items():
         info = cls.model_fields.get(name)
         if info is None:
-            raise unknown_key(cls, prefix + str(name), origins.get(prefix + str(name), ""), prefix)
+            raise unknown_key(cls, prefix + str(name), origins.get(prefix + str(name), ""), prefix, kinds)
         members = member_configs(info.annotation)
         entries = value if is_table_list(info.annotation) and isinstance(value, list) else [value]
         for entry in entries:
             if members and isinstance(entry, dict):
-                kinds = [kind_of(m) for m in members]
-                if len(members) > 1 and entry.get("kind") not in kinds:
-                    raise bad_choice(f"{prefix}{name}.kind", entry.get("kind"), kinds, origins)
+                words = [kind_of(m) for m in members]
+                if len(members) > 1 and entry.get("kind") not in words:
+                    usual = kind_of(type(info.get_default(call_default_factory=True)))
+                    raise bad_choice(f"{prefix}{name}.kind", entry.get("kind"), words, origins, usual)
                 member = next((m for m in members if kind_of(m) == entry.get("kind")), members[0])
-                _check_keys(member, entry, f"{prefix}{name}.", origins)
+                _check_keys(member, entry, f"{prefix}{name}.", origins, members)
 
 
 def _check_sizes(value: Any, key: str, origins: dict[str, str]) -> None:

@@ -64,6 +64,41 @@ def test_another_kind_drops_the_parents_table(write):
     assert load(Toy, write("b.toml", "[model]\nd_model = 96\n")).config.model == Gpt(d_model=96)
 
 
+def test_a_kind_is_picked_before_the_flags_beside_it_are_laid_into_its_table(write):
+    path = write("mine.toml", "[model]\nd_model = 96\n")
+    for flags in (["--model.kind=lstm", "--model.d_state=32"], ["--model.d_state=32", "--model.kind=lstm"]):
+        loaded = load(Toy, path, flags)
+        assert loaded.config.model == Lstm(d_state=32)
+        assert loaded.origin("model.d_state") == "--model.d_state"
+    # Of two flags of one setting the later still wins.
+    assert load(Toy, path, ["--model.kind=gpt", "--model.kind=lstm"]).config.model == Lstm()
+
+
+def test_what_a_table_leaves_out_is_a_default_and_not_its_header(write):
+    path = write("mine.toml", "[model]\nd_model = 96\n")
+    assert load(Toy, path).origin("model.norm") == "default"
+    # The dropped table's lines must not be given as the origin of the other kind's values.
+    path = write("state.toml", "[model]\nd_state = 9\nd_model = 96\n")
+    loaded = load(Toy, path, ["--model.kind=lstm"])
+    assert loaded.config.model == Lstm() and loaded.origin("model.d_state") == "default"
+
+
+def test_a_setting_of_another_kind_is_named_as_such(write):
+    written = write("mine.toml", '[model]\nkind = "lstm"\nd_model = 96\n')
+    for path, flags in ((written, []), (None, ["--model.kind=lstm", "--model.d_model=96"])):
+        with pytest.raises(RecipeError) as caught:
+            load(Toy, path, flags)
+        assert caught.value.what.startswith('model.kind = "lstm" has no setting model.d_model (')
+        assert "it belongs to gpt; lstm has d_state" in caught.value.why
+        assert caught.value.fix == "leave model.d_model out, or --model.kind=gpt"
+
+
+def test_a_word_near_no_kind_is_answered_with_the_usual_one(write):
+    with pytest.raises(RecipeError) as caught:
+        load(Toy, None, ["--model.kind=transformer"])
+    assert caught.value.fix == 'model.kind = "gpt"'
+
+
 def test_flags_take_text_lists_and_none(write):
     path = write("mine.toml", "[train]\nbudget_seconds = 5.0\n")
     loaded = load(
@@ -118,7 +153,7 @@ def test_the_written_recipe_reads_back_equal(tmp_path):
         ('[train]\nlr_peak = "3e-4"\n', "train.lr_peak", "0.001"),
         ('[model]\nnorm = "rsm"\n', "model.norm", "rms"),
         ('[model]\nkind = "gtp"\n', "model.kind", "gpt"),
-        ('[model]\nkind = "lstm"\nd_model = 8\n', "model.d_model", "model.d_state"),
+        ('[model]\nkind = "lstm"\nd_model = 8\n', "model.d_model", "--model.kind=gpt"),
         ("train = 3\n", "train", ""),
         ("files = [1]\n", "files", ""),
         ("model = [1]\n", "model", ""),
