@@ -124,19 +124,27 @@ class MeanOfTokens(nn.Module):
 
 
 class Leftward(nn.Module):
-    """No document numbers: nothing looks at the padding, which stands to the right."""
+    """Nothing beside the tokens: nothing looks at the padding, which stands to the right."""
 
-    def forward(self, last_BT: Tensor) -> None:
-        return None
+    def forward(self, tokens_BT: Tensor, last_BT: Tensor) -> dict[str, Tensor]:
+        return {}
 
 
 class PaddingApart(nn.Module):
     """Numbers that make the padding a document of its own, unseen by what reads both sides."""
 
-    def forward(self, last_BT: Tensor) -> Tensor:
-        return (~real_places(last_BT)).long()
+    def forward(self, tokens_BT: Tensor, last_BT: Tensor) -> dict[str, Tensor]:
+        return {"document_BT": (~real_places(last_BT)).long()}
 
 
+class ReadTwice(nn.Module):
+    """The text as the source of itself: encoder and decoder both read it (BART, arXiv 1910.13461, section 3.2)."""
+
+    def forward(self, tokens_BT: Tensor, last_BT: Tensor) -> dict[str, Tensor]:
+        return {"source_BS": tokens_BT, "source_mask_BS": real_places(last_BT)}
+
+
+READINGS = {"left": Leftward, "both": PaddingApart, "source": ReadTwice}
 POOLS = {"last": LastToken, "mean": MeanOfTokens}
 
 
@@ -169,12 +177,12 @@ class Classifier(nn.Module):
         super().__init__()
         self.model, self.head = model, head
         self.reads, self.context_length = model.reads, model.context_length
-        self.documents = PaddingApart() if model.reads == "both" else Leftward()
+        self.reading = READINGS[model.reads]()
         model.requires_grad_(not freeze)
 
     def forward(self, tokens_BT: Tensor, last_BT: Tensor) -> Tensor:
         """Logits (B, C); `last_BT` is True at each row's last real token."""
-        hidden_BTD, _ = self.model(tokens_BT, document_BT=self.documents(last_BT))
+        hidden_BTD, _ = self.model(tokens_BT, **self.reading(tokens_BT, last_BT))
         return self.head(hidden_BTD, last_BT)
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from idiolect.models.build import build_model
-from idiolect.models.config import BertConfig, GPTConfig
+from idiolect.models.config import BertConfig, GPTConfig, Seq2SeqConfig, T5Config
 from idiolect.optim.build import build_optimiser
 from idiolect.optim.config import OptimConfig
 from idiolect.optim.groups import assign_groups
@@ -257,3 +257,23 @@ def test_an_encoder_learns_to_classify():
         optimiser.step()
         optimiser.zero_grad()
     assert priced.nats.item() / 32 < 0.2
+
+
+@pytest.mark.parametrize("pool", ["mean", "last"])
+@pytest.mark.parametrize("config", [T5Config, Seq2SeqConfig])
+def test_an_encoder_decoder_classifies_a_text_that_is_its_own_source(config, pool):
+    config = config(context_length=16, n_layers=1, d_model=32, **({"n_heads": 2} if config is T5Config else {}))
+    classifier = build_classifier(ClassificationConfig(pool=pool, head_init="small"), build_model(config, V, 0), 3)
+    short, long = np.array([1, 2, 3, END], np.int32), np.arange(12, dtype=np.int32) % 10
+    alone = LabelledSource(Encoded([short], 0), [0], PAD, shuffle=False).batch(0, 1)
+    padded = LabelledSource(Encoded([short, long], 0), [0, 1], PAD, shuffle=False).batch(0, 2)
+    with torch.no_grad():
+        expected = classifier.eval()(alone.tokens_BT, alone.loss_mask_BT)[0]
+        found = classifier(padded.tokens_BT, padded.loss_mask_BT)[0]
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+    # The first token reaches the answer through the encoder alone as well.
+    other = torch.cat([torch.full((1, 1), 7), alone.tokens_BT[:, 1:]], 1)
+    mask_BS = torch.ones_like(other, dtype=torch.bool)
+    with torch.no_grad():
+        hidden, _ = classifier.model(alone.tokens_BT, source_BS=other, source_mask_BS=mask_BS)
+    assert not torch.allclose(classifier.head(hidden, alone.loss_mask_BT)[0], expected, atol=1e-5)
