@@ -20,6 +20,7 @@ from idiolect.corpus.exact.config import (
     ZipfConfig,
 )  # fmt: skip
 from idiolect.corpus.exact.process import LAWS, build
+from idiolect.errors import RecipeError
 
 # Small enough that every text can be written down.
 UP_TO_4 = UniformLength(least=2, most=4)
@@ -204,7 +205,7 @@ def test_golden_sample(name):
     lambda: GrammarConfig(length=FixedLength(size=60)),
 ])  # fmt: skip
 def test_what_cannot_be_worked_out_is_refused(wrong):
-    with pytest.raises(ValueError):
+    with pytest.raises(RecipeError):
         wrong()
 
 

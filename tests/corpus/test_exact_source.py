@@ -80,3 +80,17 @@ def test_each_token_is_priced_and_documents_keep_their_sums():
     np.testing.assert_allclose([merged[:3].sum(), merged[3:5].sum(), merged[5:].sum()], whole)
     floor = exact_floor(merged, 12)
     assert floor["bits_per_byte"] == pytest.approx(sum(whole) / np.log(2) / 12) and floor["limit"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "fix"),
+    [
+        (["kind=grammar", "length.kind=fixed", "length.size=60"], "--corpus.exact.length.size=48"),
+        (["kind=markov", "order=8", "symbols=40"], "--corpus.exact.order=2"),
+        (["kind=zipf", "length.kind=uniform", "length.least=40"], "--corpus.exact.length.least=32"),
+    ],
+)
+def test_a_process_that_can_not_be_is_refused_with_what_to_type(flags, fix):
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(None, ["corpus.text=exact", *(f"corpus.exact.{flag}" for flag in flags)])
+    assert fix in caught.value.fix and caught.value.why and "corpus.exact" in caught.value.what

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from idiolect.config import Config, field
+from idiolect.errors import RecipeError
 
 
 class FixedLength(Config):
@@ -24,7 +25,11 @@ class UniformLength(Config):
     @model_validator(mode="after")
     def _agree(self) -> Self:
         if self.least > self.most:
-            raise ValueError(f"least = {self.least} is above most = {self.most}")
+            raise RecipeError(
+                f"corpus.exact.length.least = {self.least} is above most = {self.most}",
+                why="a document's length is drawn from the shortest to the longest",
+                fix=f"--corpus.exact.length.least={self.most}, or --corpus.exact.length.most={self.least}",
+            )
         return self
 
 
@@ -66,8 +71,12 @@ class MarkovConfig(Exact):
     @model_validator(mode="after")
     def _agree(self) -> Self:
         if self.symbols**self.order > 4096:
-            raise ValueError(
-                f"symbols ** order = {self.symbols**self.order:,} contexts; up to 4,096 are worked out exactly"
+            order = next(order for order in reversed(range(self.order)) if self.symbols**order <= 4096)
+            raise RecipeError(
+                f"corpus.exact.symbols = {self.symbols} and order = {self.order} make {self.symbols**self.order:,} "
+                "contexts",
+                why="the entropy sums over symbols to the power of order, and up to 4,096 are worked out",
+                fix=f"--corpus.exact.order={order}, or --corpus.exact.symbols={max(2, int(4096 ** (1 / self.order)))}",
             )
         return self
 
@@ -98,7 +107,12 @@ class GrammarConfig(Exact):
     def _agree(self) -> Self:
         longest = self.length.size if self.length.kind == "fixed" else self.length.most
         if longest > 48:
-            raise ValueError(f"a grammar's documents may have up to 48 symbols, not {longest}: its table is cubic")
+            key = "size" if self.length.kind == "fixed" else "most"
+            raise RecipeError(
+                f"corpus.exact.length.{key} = {longest} is too long for a grammar",
+                why="its table of inside probabilities grows with the cube of the length; up to 48 symbols can be",
+                fix=f"--corpus.exact.length.{key}=48",
+            )
         return self
 
 
