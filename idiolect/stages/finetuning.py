@@ -8,6 +8,7 @@ from idiolect.config import flatten
 from idiolect.device import peak_flops
 from idiolect.errors import RecipeError
 from idiolect.evaluate.classification import evaluate_classifier, validation_numbers
+from idiolect.models import family
 from idiolect.models.build import build_model
 from idiolect.models.measure import flops_per_token
 from idiolect.optim.average import build_average
@@ -17,14 +18,8 @@ from idiolect.progress import MetricsLog
 from idiolect.rundir import RunDir
 from idiolect.stages.job import RECORD, Job, check_name, lineage, record_of, recorded, save_recipe
 from idiolect.stages.prepared import Prepared, learned_from
-from idiolect.stages.training import (
-    load_model,
-    load_weights,
-    pick_checkpoint,
-    seed_dropout,
-    set_aside_if_changed,
-    weights_hash,
-)
+from idiolect.stages.training import seed_dropout, set_aside_if_changed
+from idiolect.stages.weights import load_model, load_weights, pick_checkpoint, weights_hash
 from idiolect.tasks.classification import LabelledSource, build_classifier, classification_loss, encode
 from idiolect.tasks.convolution_head import count_flops
 from idiolect.tasks.labelled import Splits, read_splits
@@ -41,6 +36,12 @@ def finetuned(parent: Job, task: str, which: str, name: str | None) -> dict:
     if task not in TASKS:
         raise RecipeError(
             f"--task={task} is no task", why=f"the tasks are {', '.join(TASKS)}", fix=f"--task={TASKS[0]}"
+        )
+    if getattr(family(parent.recipe.model.kind).load(), "learns", "") == "counts":
+        raise RecipeError(
+            f"the run {parent.run.name} can't be fitted to a task",
+            why=f'model.kind = "{parent.recipe.model.kind}" counts tokens and has nothing to move',
+            fix="fine-tune a run of --model.kind=gpt, lstm or bert",
         )
     ready = learned_from(parent)
     checkpoint = pick_checkpoint(parent, which)

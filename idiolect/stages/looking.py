@@ -18,8 +18,8 @@ from idiolect.models.token_embedding import embedding_name, embedding_rows, find
 from idiolect.progress import Progress
 from idiolect.stages.job import PACKAGE, Job, complete_steps
 from idiolect.stages.prepared import Prepared
-from idiolect.stages.training import load_model, pick_checkpoint, weights_hash
 from idiolect.stages.vectors import say_coverage, start
+from idiolect.stages.weights import load_model, pick_checkpoint, weights_hash
 
 N_MAP = 300  # words: as many as a screen can name
 N_FREQUENT = 8

@@ -86,6 +86,7 @@ def plan_for(texts: list[str], budget: str | None, flags, runs: Path, name: str,
         price = price.model_copy(update={"context_length": recipe.model.context_length})
     if "tokenizer.vocabulary_size" in given:
         price = price.model_copy(update={"vocabulary_size": recipe.tokenizer.vocabulary_size})
+
     def plan(profile: dict[int, float]) -> dict:
         return planner.plan(
             budget or DEFAULT_BUDGET, n_bytes, profile, free_memory(device), price,
@@ -166,7 +167,7 @@ def forecast(job: Job) -> dict:
     hours, price = seconds / 3600, recipe.plan.price_per_hour
     parts = planner.measure.parameters(recipe.model, vocabulary)
     named = ", ".join(f"{part} {show_count(n)}" for part, n in parts.items() if n and part != "total")
-    held = ", ".join(f"{part} {show_bytes(n)}" for part, n in memory.items() if part not in ("peak", "resident"))
+    held = ", ".join(f"{part} {show_bytes(n)}" for part, n in memory.items() if n and part not in ("peak", "resident"))
     read = f"{config.steps:,} steps x {config.batch_tokens:,}; {tokens / unique:.2g} epochs of {show_count(unique)}"
     timed = f"measured over {speed['steps']} steps, middle half {speed['low']:,.0f} to {speed['high']:,.0f}"
     rows = [

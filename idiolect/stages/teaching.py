@@ -11,6 +11,7 @@ from idiolect import rundir
 from idiolect.errors import DataError, RecipeError
 from idiolect.stages.job import Job, open_job, record_of
 from idiolect.stages.prepared import Prepared
+from idiolect.stages.weights import load_model, pick_checkpoint, weights_hash
 
 FACTS = ("teacher", "teacher_weights")
 
@@ -25,8 +26,6 @@ def teacher_facts(job: Job) -> dict[str, str]:
     recorded = record_of(job)
     if _folder(job) is None and recorded.get("finished"):
         return {key: value for key, value in recorded["decides"].items() if key in FACTS}
-    from idiolect.stages.training import pick_checkpoint, weights_hash
-
     teacher = _open(job)
     return dict(zip(FACTS, (teacher.run.name, weights_hash(pick_checkpoint(teacher, "best"))), strict=True))
 
@@ -38,8 +37,6 @@ def load_teacher(job: Job, ready: Prepared):
     """
     if not job.recipe.train.loss.teacher:
         return None
-    from idiolect.stages.training import load_model, pick_checkpoint
-
     teacher = _open(job)
     vocabulary_size = _check(job, ready, teacher)
     checkpoint = pick_checkpoint(teacher, "best")

@@ -22,7 +22,8 @@ from idiolect.rundir import RunDir, content_hash, fingerprint, read_json, write_
 from idiolect.stages.job import RECORD, Job, recorded
 from idiolect.stages.prepared import Prepared, prepared
 from idiolect.stages.scoring import split_score
-from idiolect.stages.training import deciding_settings, load_model, pick_checkpoint, trained
+from idiolect.stages.training import deciding_settings, trained
+from idiolect.stages.weights import load_model, pick_checkpoint
 
 RESULT, NATS = "result.json", "nats.npy"
 METRICS = ("validation_bits_per_byte", "validation_nats")

@@ -15,7 +15,8 @@ from idiolect.stages.job import PACKAGE, RECORD, Job
 from idiolect.stages.looking import looked_at
 from idiolect.stages.prepared import FloorsOf, Prepared
 from idiolect.stages.scoring import split_score
-from idiolect.stages.training import load_model, objective_of, pick_checkpoint, weights_hash
+from idiolect.stages.training import objective_of
+from idiolect.stages.weights import load_model, pick_checkpoint, weights_hash
 
 SAMPLES_JSON = "samples.json"
 
@@ -120,7 +121,7 @@ def report_data(job: Job, ready: Prepared, floors: FloorsOf | None) -> dict:
         "reads": job.recipe.model.reads,
         "audit": ready.audit,
         "tokenizer": ready.inspection,
-        "model": {key: record[key] for key in ("parameters", "flops_per_token") if key in record},
+        "model": {key: record[key] for key in ("parameters", "active_parameters", "flops_per_token") if key in record},
         "metrics": metrics,
         "floors": {split: floors.figures(split) for split in ready.held_out} if floors else {},
         "evaluation": splits,

@@ -14,7 +14,7 @@ from idiolect.rundir import RunDir, read_json
 from idiolect.stages.framed import framing_of
 from idiolect.stages.job import RECORD, Job
 from idiolect.stages.prepared import Prepared, held_out, learned_from
-from idiolect.stages.training import load_model, pick_checkpoint
+from idiolect.stages.weights import load_model, pick_checkpoint
 
 # Held-out texts that an export is compared on, besides its own.
 EXPORT_TEXTS = 50

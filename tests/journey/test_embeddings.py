@@ -16,8 +16,9 @@ from idiolect.progress import Progress
 from idiolect.recipe import load_recipe
 from idiolect.stages.job import open_job
 from idiolect.stages.prepared import learned_from
-from idiolect.stages.training import deciding_settings, load_model, pick_checkpoint
+from idiolect.stages.training import deciding_settings
 from idiolect.stages.vectors import start
+from idiolect.stages.weights import load_model, pick_checkpoint
 from tests.embeddings.conftest import as_text, vectors
 from tests.journey.conftest import RECIPE, WORDS, write_text
 

@@ -35,7 +35,8 @@ from idiolect.recipe import Recipe
 from idiolect.rundir import RunDir
 from idiolect.stages.job import Job
 from idiolect.stages.prepared import Prepared, prepared
-from idiolect.stages.training import load_model, objective_of, pick_checkpoint, trained
+from idiolect.stages.training import objective_of, trained
+from idiolect.stages.weights import load_model, pick_checkpoint
 
 SPLIT = "validation"
 

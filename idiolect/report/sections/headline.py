@@ -7,6 +7,14 @@ from idiolect.report.markup import Markup, tag
 from idiolect.report.sections import find_score, floors_of, given_floors, part, plain
 from idiolect.report.sections.scores import against
 
+# Families as prose has them, with their article; a kind from outside is shown as it calls itself.
+FAMILIES = {
+    "bert": "A BERT", "cnn": "A convolutional language model", "gpt": "A GPT language model",
+    "gru": "A GRU language model", "lstm": "An LSTM language model", "mamba2": "A Mamba-2 language model",
+    "ngram": "An n-gram model", "rnn": "A recurrent language model", "seq2seq": "A recurrent encoder-decoder",
+    "t5": "A T5",
+}  # fmt: skip
+
 
 def section(data: dict) -> Markup:
     """Name, one sentence, the few numbers that matter, the ladder of floors, and one sample."""
@@ -39,6 +47,17 @@ def total_parameters(data: dict) -> float | None:
     return sum(known) if known else None
 
 
+def active_parameters(data: dict) -> float | None:
+    """What a token meets of a mixture of experts; None where that is the whole model."""
+    active, total = part(data, "model").get("active_parameters"), total_parameters(data)
+    return active if figures.is_number(active) and total and active < total else None
+
+
+def counts(data: dict) -> bool:
+    """Whether this is an n-gram model, which counts its text once and trains nothing."""
+    return (data.get("recipe") or {}).get("model.kind") == "ngram"
+
+
 def training_seconds(data: dict) -> float | None:
     """How long training took: from the cost if it is there, else the last line of the metrics."""
     seconds = part(data, "cost").get("train_seconds")
@@ -58,13 +77,14 @@ def sentence(data: dict) -> str:
     """The run in one sentence, made only of what is known."""
     parameters, seconds = total_parameters(data), training_seconds(data)
     kind = (data.get("recipe") or {}).get("model.kind")
-    subject = "A language model" if not kind else f"A {kind.upper() if len(str(kind)) < 5 else kind} language model"
+    subject = FAMILIES.get(str(kind), f"A {kind} language model") if kind else "A language model"
     said = f"{subject} of {figures.short(parameters)} parameters" if parameters else subject
+    said += f" ({figures.short(active)} of them met by a token)" if (active := active_parameters(data)) else ""
     kept = part(part(data, "audit"), "kept")
     learned = kept.get("train") or {}
     if not (parameters or seconds or kept):
         return "This run has recorded nothing yet."
-    said += ", trained from scratch"
+    said += ", counted" if counts(data) else ", trained from scratch"
     if figures.is_number(learned.get("bytes")):
         said += f" on {figures.size(learned['bytes'])} of text"
     if seconds:
@@ -81,11 +101,14 @@ def numbers(data: dict) -> Markup | None:
         unit = "bits per byte" if data.get("reads") != "both" else "pseudo bits per byte"
         cells.append((figures.score(score), unit, f"{split} {figures.interval(score)}".replace(figures.DASH, "")))
     if total_parameters(data):
-        cells.append((figures.short(total_parameters(data)), "parameters", ""))
+        active = active_parameters(data)
+        note = f"{figures.short(active)} for a token" if active else ""
+        cells.append((figures.short(total_parameters(data)), "parameters", note))
     if tokens_trained(data):
-        cells.append((figures.short(tokens_trained(data)), "tokens trained on", epochs(data)))
+        verb = "counted" if counts(data) else "trained on"
+        cells.append((figures.short(tokens_trained(data)), f"tokens {verb}", epochs(data)))
     if training_seconds(data):
-        cells.append((figures.duration(training_seconds(data)), "of training", ""))
+        cells.append((figures.duration(training_seconds(data)), f"of {'counting' if counts(data) else 'training'}", ""))
     money = part(data, "cost").get("money")
     if figures.is_number(money):
         cells.append((f"{money:.2f}{figures.THIN}{part(data, 'cost').get('currency', '')}", "cost", ""))
@@ -143,6 +166,7 @@ def ladder(data: dict) -> Markup | None:
             f"Bits per byte on {'the ' + split + ' split' if split else 'held-out text'}: the shorter, the better. ",
             verdict(score, best, paired(data, best["name"], split)),
             f" {beyond(data)}" if limit else None,
+            f" {aside}" if (aside := hardly_taught(data, split)) else None,
         ),
         class_="ladder",
     )
@@ -169,6 +193,18 @@ def verdict(score: dict, best: dict, difference: dict | None = None) -> str:
     if apart < 0:
         return f"The model needs {share} fewer bits than {best['name']}, the best of its floors."
     return f"The model needs {share} more bits than {best['name']}: it has not caught up with counting."
+
+
+def hardly_taught(data: dict, split: str) -> str:
+    """What an objective that is no probability of the text was scored on itself; nothing for all others."""
+    nats = part(part(part(part(data, "evaluation"), split), "objective"), "nats")
+    if not figures.is_number(nats.get("value")):
+        return ""
+    kind = plain(str((data.get("recipe") or {}).get("data.objective.kind", "its objective")))
+    return (
+        f"These bits are those of going on with the text, which {kind} hardly teaches; at {kind} itself it needs "
+        f"{figures.score(nats)} nats a target."
+    )
 
 
 def beyond(data: dict) -> str:

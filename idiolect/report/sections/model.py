@@ -7,15 +7,20 @@ from idiolect.report.markup import Markup, tag
 from idiolect.report.sections import absent, fold, frame, part, plain, table
 
 GLOSS = "Token ids become logits: a probability for every possible next token."
+GLOSSES = {
+    "both": "Token ids become logits: a probability for every token that may stand in a gap, from both sides of it.",
+    "source": "A source is read from both sides; then what belongs to it, a probability for each next token.",
+}
 
 
 def section(data: dict) -> Markup:
     """Parameters, FLOPs, settings."""
     model, recipe = part(data, "model"), part(data, "recipe")
+    gloss = GLOSSES.get(str(data.get("reads")), GLOSS)
     parts = [parameters(part(model, "parameters")), operations(part(model, "flops_per_token")), settings(recipe)]
     if not any(parts):
-        return frame("model", "Model", GLOSS, absent("This run does not describe its model"))
-    return frame("model", "Model", GLOSS, *parts)
+        return frame("model", "Model", gloss, absent("This run does not describe its model"))
+    return frame("model", "Model", gloss, *parts)
 
 
 def split_total(counted: dict) -> tuple[list[tuple[str, float]], float]:
