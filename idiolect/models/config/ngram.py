@@ -14,7 +14,10 @@ class NGramConfig(Config):
     order: int = field(5, "tokens of the longest n-gram, the predicted one included", ge=1, le=16)
     modified: bool = field(True, "three discounts a level, for counts of 1, 2, and more (Chen and Goodman 1998)")
     train_tokens: int = field(
-        0, "most training tokens that are counted, in spans spread over the text; 0 = all that fit in memory", ge=0, le=2**40
+        0,
+        "most training tokens that are counted, in spans spread over the text; 0 = all that fit in memory",
+        ge=0,
+        le=2**40,
     )
     context_length: int = field(1024, "tokens scored at once; it decides nothing but speed and memory", gt=0, le=2**20)
 
