@@ -85,6 +85,8 @@ def explain(cls: type[Config], failure: ValidationError, tree: dict, origins: di
         choices = [c for c in _literals(info.annotation)] if info else []
         near = difflib.get_close_matches(str(given), [str(c) for c in choices], 1, 0.5)
         fix = f"{key} = {(near or choices or ['…'])[0]!r}".replace("'", '"')
+    elif problem["type"] == "tuple_type" and isinstance(given, str):
+        message, fix = "a list is wanted, of one entry or more", f"{key} = [{_toml(given)}]"
     elif problem["type"] == "int_type" and isinstance(given, float) and given.is_integer():
         fix = f"{key} = {int(given)}"
     elif (

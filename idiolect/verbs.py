@@ -84,12 +84,15 @@ VERBS: dict[str, Verb] = {
         (
             ("idiolect train mine.toml", "train, or go on training"),
             ("idiolect train mine.toml --optim.optimiser.learning_rate=3e-4 --name slower", "a variation beside it"),
+            ("idiolect train mine.toml --model.kind=lstm --name lstm", "another family at its own usual sizes"),
+            ("idiolect train mine.toml --train.loss.teacher=runs/large --name small", "learn from a run as well"),
         ),
     ),
     "evaluate": Verb(
         "score a trained model beside its floors",
         "Bits per byte, perplexity and accuracy with 95 % intervals on validation and test, beside what uniform, "
-        "unigram and n-gram models reach on the same text.",
+        "unigram and n-gram models reach on the same text, and beside the exact entropy where the text is generated. "
+        "BERT's score is a pseudo-likelihood, which no floor or left reader can be compared with.",
         (("idiolect evaluate runs/mine", "all splits"), ("idiolect evaluate runs/mine --checkpoint last --json", "")),
         (CHECKPOINT,),
     ),
@@ -159,10 +162,12 @@ VERBS: dict[str, Verb] = {
     ),
     "generate": Verb(
         "let a trained model write",
-        "Continues each prompt; text goes to standard output as it is written.",
+        "Continues each prompt; text goes to standard output as it is written. A BERT fills each [MASK]; an "
+        "encoder-decoder takes the prompt as its source.",
         (
             ('idiolect generate runs/mine --prompt "Once upon a time"', ""),
             ("idiolect generate runs/mine --generate.samples=3 --generate.temperature=0.7 --generate.seed=1", ""),
+            ('idiolect generate runs/bert --prompt "to be or not to [MASK][MASK]"', "a BERT fills gaps"),
             ('idiolect generate runs/mine --prompt "before" --suffix "after"', "fill the gap, if it learned to"),
         ),
         (PROMPT, SUFFIX, CHECKPOINT),
@@ -175,7 +180,8 @@ VERBS: dict[str, Verb] = {
     ),
     "export": Verb(
         "write the model in the Hugging Face format, checked",
-        "GPT-2 and Llama settings can be exported. The folder is loaded by stock transformers and its logits are "
+        "Models that stock transformers can compute are exported: GPT (as GPT-2, Llama, or, with experts, Mixtral or "
+        "Qwen 3 MoE), BERT (or ModernBERT) and T5. The folder is loaded by stock transformers and its logits are "
         "compared with ours before the export counts as done.",
         (("idiolect export runs/mine --out my-model", ""),),
         (CHECKPOINT, Option("--out", "the folder to write (default: huggingface/ in the run)", "FOLDER")),

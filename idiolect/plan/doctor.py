@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from idiolect.config import Config
-from idiolect.models.config import GPTConfig
+from idiolect.models.config import GPTConfig, NGramConfig
 from idiolect.optim.config import OptimConfig, advice
 from idiolect.plan import memory
 from idiolect.train.config import TrainConfig
@@ -49,6 +49,8 @@ def examine(
     objective: Config | None = None,
 ) -> list[Finding]:
     """Every finding, the gravest first; an empty list means nothing to say."""
+    if isinstance(model, NGramConfig):  # counts its text once: batches, rates and steps are nothing to it
+        return sightings(vocabulary_size, unique_tokens)
     found = [
         *windows(model, train),
         *(proportions(model) if isinstance(model, GPTConfig) else []),
@@ -170,6 +172,12 @@ def data(model: Config, train: TrainConfig, vocabulary_size: int, unique_tokens:
                 "note", "model.dropout", f"{epochs:.0f} epochs without dropout invite memorising", "--model.dropout=0.1"
             )
         )
+    return found + sightings(vocabulary_size, unique_tokens)
+
+
+def sightings(vocabulary_size: int, unique_tokens: float) -> list[Finding]:
+    """Whether the text shows each entry of the vocabulary often enough."""
+    found = []
     if unique_tokens < 100 * vocabulary_size:
         size = max(256, 2 ** int(unique_tokens / 100).bit_length() // 2)
         found.append(

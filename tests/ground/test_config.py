@@ -93,6 +93,12 @@ def test_a_setting_of_another_kind_is_named_as_such(write):
         assert caught.value.fix == "leave model.d_model out, or --model.kind=gpt"
 
 
+def test_text_where_a_list_is_wanted_is_put_into_one(write):
+    with pytest.raises(RecipeError) as caught:
+        load(Toy, write("mine.toml", 'files = "a.txt"\n'))
+    assert caught.value.fix == 'files = ["a.txt"]' and "list" in caught.value.why and "tuple" not in caught.value.why
+
+
 def test_a_word_near_no_kind_is_answered_with_the_usual_one(write):
     with pytest.raises(RecipeError) as caught:
         load(Toy, None, ["--model.kind=transformer"])
