@@ -36,15 +36,11 @@ def unknown_key(
 
 
 def _another_kinds(cls: type[Config], key: str, origin: str, prefix: str, having: list[str]) -> RecipeError:
-    kind = f"{prefix}kind"
-    own = [prefix + name for name in cls.model_fields if name != "kind"]
-    near = difflib.get_close_matches(key, own, 1, 0.75)
-    known = ", ".join(name.removeprefix(prefix) for name in own)
-    leave = f"leave {key} out, or --{kind}={'|'.join(having)}"
+    kind, own = f"{prefix}kind", ", ".join(name for name in cls.model_fields if name != "kind")
     return RecipeError(
         f'{kind} = "{kind_of(cls)}" has no setting {key}' + (f" ({origin})" if origin else ""),
-        why=f"it belongs to {', '.join(having)}; {kind_of(cls)} has {known}",
-        fix=f"{near[0]}, or {leave}" if near else leave,
+        why=f"it belongs to {', '.join(having)}; {kind_of(cls)} has {own}",
+        fix=f"leave {key} out, or " + " or ".join(f"--{kind}={name}" for name in having),
     )
 
 
