@@ -60,6 +60,7 @@ def from_settings(stock: Any) -> dict[str, Any]:
         positions="relative", n_buckets=stock.relative_attention_num_buckets,
         max_distance=stock.relative_attention_max_distance, dropout=float(stock.dropout_rate),
         tied_head=bool(stock.scale_decoder_outputs), init_scale=float(stock.initializer_factor),
+        bias_slope=0.0,
     )  # fmt: skip
 
 

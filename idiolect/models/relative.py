@@ -20,6 +20,18 @@ class RelativeBias(nn.Module):
         self.table = Embedding(n_buckets, n_heads)
         self.max_distance, self.both_sides = max_distance, both_sides
 
+    @torch.no_grad()
+    def start_near(self, slope: float) -> None:
+        """Let every head see the near first: -slope x 2^(-8h / H) for each place of distance (arXiv 2108.12409)."""
+        n_buckets, n_heads = self.table.weight.shape
+        ahead = torch.arange(-self.max_distance, self.max_distance + 1)
+        bucket = buckets(ahead, n_buckets, self.max_distance, self.both_sides)
+        # A range of distances stands where it begins.
+        nearest = torch.full((n_buckets,), float(self.max_distance))
+        nearest.scatter_reduce_(0, bucket, ahead.abs().float(), "amin")
+        slopes_H = slope * 2.0 ** (-8 * torch.arange(1, n_heads + 1) / n_heads)
+        self.table.weight.copy_(-nearest[:, None] * slopes_H)
+
     def forward(self, positions_BT: Tensor, n_keys: int) -> Tensor:
         """(B or 1, H, T, S) for queries at these positions and keys at 0 .. n_keys - 1."""
         ahead_BTS = torch.arange(n_keys, device=positions_BT.device) - positions_BT[..., None]

@@ -236,8 +236,11 @@ class T5(nn.Module):
         return rows
 
     def initialise(self, seed: int) -> None:
-        """Fill every parameter from `t5_table`."""
+        """Fill every parameter from `t5_table`; relative biases may start near."""
         initialise(self, t5_table(self.config), seed)
+        for module in self.modules():
+            if isinstance(module, RelativeBias) and self.config.bias_slope:
+                module.start_near(self.config.bias_slope)
 
     def new_cache(
         self, n_rows: int, capacity: int = 0, *, source_BS: Tensor | None = None, source_mask_BS: Tensor | None = None

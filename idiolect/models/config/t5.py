@@ -51,6 +51,12 @@ class T5Config(Config):
     tied_head: bool = field(
         True, "the head reuses the token embedding, on hidden states divided by sqrt(d_model) (T5; v1.1 has its own)"
     )
+    # With T5's own start every key is alike until the biases have grown. 150 steps of 2,048 characters, 0.8 M
+    # parameters, one seed: 2.43 nats from T5's start, 2.34 at 1, 2.23 at 4 (rotary 2.21).
+    bias_slope: float = field(
+        4.0, "relative biases start falling with distance: ALiBi's slopes (arXiv 2108.12409) times this; 0: as T5",
+        ge=0, le=1000,
+    )  # fmt: skip
     init_scale: float = field(1.0, "factor on every standard deviation at the start", gt=0, le=100)
 
     @classmethod
@@ -160,6 +166,7 @@ def _heads(d_model: int) -> int:
 def t5_like(**changes) -> T5Config:
     """T5 small's settings (arXiv 1910.10683): ReLU, a tied head; heads of 64 channels, whatever the width."""
     settings = dict(
+        bias_slope=0.0,
         context_length=512, n_layers=6, d_model=512, n_heads=8, d_head=64, d_ff=2048, mlp="relu", dropout=0.1,
         tied_head=True,
     )  # fmt: skip
@@ -169,6 +176,7 @@ def t5_like(**changes) -> T5Config:
 def t5_v1_1_like(**changes) -> T5Config:
     """T5 v1.1 small's settings (released 2020): gated GELU, a head of its own, no dropout in pre-training."""
     settings = dict(
+        bias_slope=0.0,
         context_length=512, n_layers=8, d_model=512, n_heads=6, d_head=64, d_ff=1024, mlp="geglu_tanh", dropout=0.0,
         tied_head=False,
     )  # fmt: skip
