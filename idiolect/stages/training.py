@@ -47,7 +47,9 @@ DECIDING = ("seed", "model.", "embeddings.", "optim.", "data.", "train.", "devic
 
 
 def deciding_settings(flat: dict) -> dict:
-    """The settings on which the weights depend."""
+    """The settings on which the weights depend; of a family that counts, none but its own."""
+    if flat["model.kind"] == "ngram":
+        return {key: value for key, value in flat.items() if key.startswith("model.")}
     found = {key: value for key, value in flat.items() if key.startswith(DECIDING) and key not in WATCHING}
     return {key: value for key, value in found.items() if not key.startswith("embeddings.")} | fitting_settings(flat)
 

@@ -51,6 +51,15 @@ def test_an_encoder_decoder_is_fitted_to_a_task(recipe, tmp_path, kind):
     assert 0 <= found["scores"]["accuracy"]["value"] <= 1
 
 
+def test_what_counts_counts_once_whatever_the_learning_rate(recipe, capsys):
+    flags = ["--model.kind=ngram", *SIZES["ngram"], *SMALL]
+    assert main(["train", recipe, *flags]) == 0
+    assert main(["train", recipe, *flags, "--optim.optimiser.learning_rate=0.01", "--train.steps=9"]) == 0
+    assert "the model stands" in capsys.readouterr().err
+    assert main(["train", recipe, *flags, "--model.order=4"]) == 0
+    assert "model.order changed" in capsys.readouterr().err
+
+
 def test_what_counts_is_never_fitted_nor_asked_about_batches(recipe, tmp_path, capsys):
     flags = ["--model.kind=ngram", *SIZES["ngram"], *SMALL]
     assert main(["train", recipe, *flags]) == 0

@@ -174,7 +174,7 @@ def test_decoding_a_foreign_id_names_it():
 
 
 def test_words_between_spaces_are_tokens_and_so_are_line_ends():
-    text = " = Title = \n \n He said , \" I 'm <unk> @-@ here . \" \n end"
+    text = ' = Title = \n \n He said , " I \'m <unk> @-@ here . " \n end'
     config = TokenizerConfig(kind="word", words="spaces", min_frequency=1, chat_tokens=False)
     built = build(config, [text])
     ids = built.encode(text)
