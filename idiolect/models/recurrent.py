@@ -127,7 +127,7 @@ class Recurrent(nn.Module):
         super().__init__()
         check_memory(config, vocabulary_size)
         self.config, self.vocabulary_size, self.context_length = config, vocabulary_size, config.context_length
-        self.embed = Embedding(vocabulary_size, config.d_model)
+        self.embed, self.scale = Embedding(vocabulary_size, config.d_model), config.resolved_embedding_scale
         self.drop_words = WordDropout(config.word_dropout) if config.word_dropout else KeptWords()
         self.drop_input = build_locked_dropout(config.input_dropout, config.dropout)
         self.layers = nn.ModuleList(Layer(config, d_in, d_out) for d_in, d_out in config.widths)
@@ -149,12 +149,13 @@ class Recurrent(nn.Module):
         self._auxiliary_loss = self.penalty(raw_TBD, dropped_TBD)
         if cache is not None:
             cache.advance(states, tokens_BT, can_be_cut=document_BT is None)
-        return dropped_TBD.transpose(0, 1), cache
+        return dropped_TBD.transpose(0, 1) * self.scale, cache
 
     def _read(self, tokens_BT: Tensor, before: list[State], segments: Segments | None) -> tuple[Tensor, list[State]]:
         """The last layer's outputs (T, B, D) before dropout, and every layer's state at the end."""
         tokens_TB = tokens_BT.t()
-        x_TBD = self.drop_input(self.drop_words(self.embed(tokens_TB), tokens_TB, self.vocabulary_size))
+        x_TBD = self.embed(tokens_TB) * self.scale
+        x_TBD = self.drop_input(self.drop_words(x_TBD, tokens_TB, self.vocabulary_size))
         states = []
         for number, (layer, state) in enumerate(zip(self.layers, before, strict=True)):
             x_TBD, state = layer(self.drop_hidden(x_TBD) if number else x_TBD, state, segments)
@@ -196,10 +197,9 @@ class Recurrent(nn.Module):
 def recurrent_table(config: RecurrentConfig) -> list[Row]:
     """Where each parameter starts. Sources:
 
-    Embeddings: uniform, wider than AWD-LSTM's 0.1, from which Adam at first learns little but frequencies (3.24 nats a
-    character against 2.50 in updates 91 to 120 on tiny-shakespeare, 2 x 128, one seed). Cells: uniform within 1 /
-    sqrt(width) (torch, AWD-LSTM), a bound on sums of that many products; hidden matrices orthogonal (arXiv 1312.6120)
-    or, for ReLU, the identity (arXiv 1504.00941) on request. Biases: zero, the LSTM's forget gate 1 (Jozefowicz et al.
+    Embeddings: uniform and narrow, with a factor beside them (see the config). Cells: uniform within 1 / sqrt(width)
+    (torch, AWD-LSTM), a bound on sums of that many products; hidden matrices orthogonal (arXiv 1312.6120) or, for ReLU,
+    the identity (arXiv 1504.00941) on request. Biases: zero, the LSTM's forget gate 1 (Jozefowicz et al.
     2015): it remembers before it has learned what to forget.
     """
     layers: list[Row] = []

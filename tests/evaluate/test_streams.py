@@ -21,7 +21,7 @@ def split(n_tokens, seed=0):
 
 
 def model_of(config=LSTMConfig, **changes):
-    settings = dict(context_length=T, d_model=12, embedding_range=0.5, init_range=0.4) | changes
+    settings = dict(context_length=T, d_model=12, embedding_range=0.5, embedding_scale=1.0, init_range=0.4) | changes
     return build_model(config(**settings), V, 0)
 
 

@@ -10,7 +10,7 @@ from idiolect.generate.decode import generate
 from idiolect.models.config import GRUConfig, LSTMConfig, RNNConfig
 from tests.generate.conftest import lively
 
-SIZES = dict(context_length=8, d_model=32, embedding_range=0.5, init_range=0.4)
+SIZES = dict(context_length=8, d_model=32, embedding_range=0.5, embedding_scale=1.0, init_range=0.4)
 MODELS = {
     "lstm": LSTMConfig(**SIZES),
     "gru": GRUConfig(**SIZES, d_hidden=24, tied_head=False),

@@ -4,7 +4,7 @@ from idiolect.models.config import GRUConfig, LSTMConfig, RNNConfig
 from tests.models.toys import build_open
 
 V = 37
-SMALL = dict(context_length=12, d_model=16, embedding_range=0.5, init_range=0.4)
+SMALL = dict(context_length=12, d_model=16, embedding_range=0.5, embedding_scale=1.0, init_range=0.4)
 
 RECURRENT = {
     "lstm": LSTMConfig(**SMALL),

@@ -158,7 +158,9 @@ def test_forward_flops_equal_torchs_count(name):
 def test_every_parameter_starts_as_the_table_says():
     model = build_model(LSTMConfig(d_model=64, d_hidden=100), 300, 0)
     weights = dict(model.named_parameters())
-    assert weights["embed.weight"].std().item() == pytest.approx(1.0, rel=0.05)
+    assert weights["embed.weight"].abs().max().item() == pytest.approx(0.05, rel=1e-3)
+    # What the first cell reads has a variance of 1.
+    assert model.scale * weights["embed.weight"].std().item() == pytest.approx(1.0, rel=0.05)
     for name, bound in (
         ("layers.0.hidden_weight", 0.1),
         ("layers.1.input_weight", 1 / 8),
@@ -256,3 +258,14 @@ def test_golden_losses(name):
 def test_golden_losses_with_all_of_awd():
     model = build_recurrent("lstm wide", **AWD, activation_penalty=2.0, change_penalty=1.0)
     assert losses(model.train()) == pytest.approx(GOLDEN_AWD, rel=2e-5)
+
+
+def test_the_factor_stands_before_the_cells_and_before_the_head():
+    tokens, config = draw_tokens(2, 9, V), RECURRENT["lstm"]
+    plain, scaled = build_model(config, V, 0), build_model(config.model_copy(update={"embedding_scale": 3.0}), V, 0)
+    with torch.no_grad():
+        by_hand = build_model(config, V, 0)
+        by_hand.embed.weight.mul_(3.0)
+        expected = 3.0 * by_hand(tokens)[0]
+    torch.testing.assert_close(scaled(tokens)[0], expected)
+    torch.testing.assert_close(scaled.head_weight, plain.head_weight)
