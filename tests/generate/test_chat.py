@@ -1,6 +1,7 @@
 """The chat without a terminal: lines in, text out, commands, ctrl-C."""
 
 import io
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,7 +18,7 @@ def prompts(monkeypatch):
     """Answers every prompt with <n>, and notes what was asked and how; ctrl-C in the middle of the text 'hang'."""
     asked = []
 
-    def answer(model, tokenizer, prompts, config, on_text):
+    def answer(model, tokenizer, prompts, config, on_text, framing=None):
         asked.append((prompts[0], config))
         on_text(0, f"<{len(asked)}")
         if prompts[0].endswith("hang"):
@@ -31,7 +32,7 @@ def prompts(monkeypatch):
 
 def talk(*lines, config=CONFIG):
     sink = io.StringIO()
-    count = chat(None, None, config, io.StringIO("".join(line + "\n" for line in lines)), sink)
+    count = chat(SimpleNamespace(reads="left"), None, config, io.StringIO("".join(line + "\n" for line in lines)), sink)
     return count, sink.getvalue()
 
 

@@ -43,7 +43,8 @@ def test_a_model_writes_with_its_own_tokenizer(copy, ask, change):
 def test_other_text_than_the_models_is_refused(copy, ask):
     code, _ = ask(*GENERATE, "--tokenizer.kind=byte")
     assert code == 3 and "not the text that the run mine learned from" in ask.stderr
-    shutil.rmtree(next((copy / "runs/prepared").glob("tokenizer-*")))
+    stages = rundir.read_json(copy / "runs/mine/training.json")["stages"]
+    shutil.rmtree(copy / "runs/prepared" / stages["tokenizer"])
     (copy / "text/new.txt").write_text("ÄÖÜ 1234 and letters that the model has never seen.")
     assert ask(*GENERATE)[0] == 3
 
