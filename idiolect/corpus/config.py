@@ -6,6 +6,7 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from idiolect.config import Config, Items, field
+from idiolect.corpus.clean.config import CleanConfig
 from idiolect.corpus.exact.config import ExactConfig, MarkovConfig
 
 
@@ -37,12 +38,7 @@ class CorpusConfig(Config):
     licence: str = field("unknown", "licence of your own files, recorded with each document")
     language: str = field("", "language of your own files (en, de, ...), recorded with each document")
 
-    repair_mojibake: bool = field(True, "undo text that was decoded wrongly once before (Ã© back to é)")
-    unescape_html: bool = field(False, "turn &amp; and its like back into characters, even outside HTML")
-    straighten_quotes: bool = field(False, "replace curly quotes by straight ones")
-    unicode_form: Literal["none", "NFC", "NFKC"] = field("NFC", "one spelling for characters that have several")
-    control_characters: Literal["remove", "keep"] = field("remove", "invisible control characters and stray BOMs")
-    unify_line_ends: bool = field(True, "make every line end a single newline")
+    clean: CleanConfig = field(CleanConfig(), "what is mended in each text")
 
     drop_duplicates: bool = field(True, "keep only the first of documents equal but for white space")
     min_characters: int = field(1, "shorter documents are dropped", ge=1)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from idiolect.corpus.clean import encodable
+from idiolect.corpus.clean.text import encodable
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.divide import Rule
 from idiolect.corpus.exact import process

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from idiolect.corpus.clean import clean
+from idiolect.corpus.clean.text import clean
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.sources import default
 from idiolect.corpus.split import digest_of, side_of
@@ -76,7 +76,7 @@ class Work:
         self, columns: dict[str, list], position: int, name: str, text: str, label: str, licence: str, split: str
     ) -> None:
         config = self.config
-        cleaned = clean(text, config)
+        cleaned = clean(text, config.clean)
         n = len(cleaned)
         reason = ""
         if not cleaned.strip():

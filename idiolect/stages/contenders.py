@@ -167,7 +167,7 @@ def variations_of(job: Job, variations: list[str]) -> list[tuple[str, Loaded[Rec
         if not equals or not all(options):
             raise RecipeError(
                 f"--vary {text} has no values", why="a variation is a setting and what it may be",
-                fix="--vary model.n_layers=2,4, or --vary corpus.unicode_form=none,NFC",
+                fix="--vary model.n_layers=2,4, or --vary corpus.clean.unicode_form=none,NFC",
             )  # fmt: skip
         if key not in dict(walk_fields(Recipe)):
             raise unknown_key(Recipe, key, f"--vary {text}")

@@ -9,7 +9,8 @@ import unicodedata
 import ftfy
 import pytest
 
-from idiolect.corpus.clean import clean
+from idiolect.corpus.clean.config import CleanConfig
+from idiolect.corpus.clean.text import clean
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.encoding import decoder_of, detect, open_text
 from idiolect.corpus.streams import Unreadable
@@ -85,11 +86,11 @@ def test_characters_cut_by_a_block_are_whole(tmp_path):
     ],
 )
 def test_cleaning(before, after):
-    assert clean(before, CorpusConfig()) == after
+    assert clean(before, CleanConfig()) == after
 
 
 def test_everything_off_changes_nothing():
-    off = CorpusConfig(repair_mojibake=False, unicode_form="none", control_characters="keep", unify_line_ends=False)
+    off = CleanConfig(repair_mojibake=False, unicode_form="none", control_characters="keep", unify_line_ends=False)
     alphabet = "ab \n\r\t\x00\x1b[3m\x85é\u0301Ãâ€\u2028\ufeff日&;"
     for seed in range(200):
         text = "".join(random.Random(seed).choices(alphabet, k=30))

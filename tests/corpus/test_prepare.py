@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from idiolect.corpus import fingerprint_of
+from idiolect.corpus.clean.config import CleanConfig
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.split import SPLITS
 from idiolect.errors import DataError, RecipeError
@@ -73,7 +74,7 @@ def test_the_books_balance_and_drops_are_sampled(tmp_path, prepared):
 def test_position_split_keeps_every_character(tmp_path, prepared):
     text = "".join(f"line {i}\r\n\r\n" for i in range(1000))
     (tmp_path / "t.txt").write_bytes(text.encode())
-    settings = {"split_by": "position", "documents": "whole", "unify_line_ends": False}
+    settings = {"split_by": "position", "documents": "whole", "clean": CleanConfig(unify_line_ends=False)}
     _, kept, _ = prepared(text=[tmp_path / "t.txt"], validation_fraction=0.1, **settings)
     cut = int(0.9 * len(text))
     assert kept["train"][0].text == text[:cut] and kept["validation"][0].text == text[cut:] and not kept["test"]

@@ -17,6 +17,7 @@ import zstandard
 
 from idiolect.corpus import fingerprint as fingerprint_module
 from idiolect.corpus import fingerprint_of
+from idiolect.corpus.clean.config import CleanConfig
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.find import find
 from idiolect.corpus.streams import Unreadable, byte_blocks
@@ -30,7 +31,7 @@ TEXTS = [
     "A third: 日本語 é \u2028 \u0085 end.",
 ]
 LABELS = ["a", "b", "c"]
-KEEP = {"repair_mojibake": False, "unify_line_ends": False}
+KEEP = {"clean": CleanConfig(repair_mojibake=False, unify_line_ends=False)}
 
 
 def zst(data: bytes) -> bytes:

@@ -149,7 +149,9 @@ def test_an_axis_that_can_not_be_is_one_error(axis):
     assert caught.value.why and caught.value.fix
 
 
-@pytest.mark.parametrize("key", ["evaluate.stride", "corpus.split_by", "corpus.min_characters", "corpus.unicode_form"])
+@pytest.mark.parametrize(
+    "key", ["evaluate.stride", "corpus.split_by", "corpus.min_characters", "corpus.clean.unicode_form"]
+)
 def test_nothing_that_changes_the_held_out_text_may_vary(key):
     with pytest.raises(RecipeError, match="varies") as caught:
         TuneConfig(space=(Axis(key=key, values=(1, 2)),))

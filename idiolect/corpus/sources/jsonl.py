@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from idiolect.corpus.clean import encodable
+from idiolect.corpus.clean.text import encodable
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.divide import Rule, lines_of
 from idiolect.corpus.encoding import Text, open_text

@@ -14,7 +14,7 @@ def read(file: InputFile, config: CorpusConfig, rule: Rule) -> Iterator[Raw | Op
     """The documents of one text file; split by position, each section is divided by itself."""
     text = open_text(file.path, file.compression, config)
     yield Opened(text.encoding, text.n_bytes)
-    unify = config.unify_line_ends
+    unify = config.clean.unify_line_ends
     if config.split_by == "hash" or file.split:
         for piece in divide(text.blocks(unify=unify), rule):
             yield Raw(piece)

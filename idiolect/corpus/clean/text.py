@@ -11,7 +11,7 @@ import unicodedata
 import ftfy
 from ftfy.badness import is_bad
 
-from idiolect.corpus.config import CorpusConfig
+from idiolect.corpus.clean.config import CleanConfig
 
 # ftfy's own list, kept equal so that the short path for plain text gives the same result; tests compare them.
 CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\u206a-\u206f\ufeff\ufff9-\ufffc]")
@@ -23,7 +23,7 @@ ODD_BYTES = bytes(b for b in range(128) if ODD.match(chr(b)))
 CURLY = re.compile("[\u2018-\u201f\u02bc]")
 
 
-def clean(text: str, config: CorpusConfig) -> str:
+def clean(text: str, config: CleanConfig) -> str:
     """The cleaned text; what is off in the config is left exactly as it was."""
     if config.unescape_html and "&" in text:
         text = html.unescape(text)
