@@ -109,11 +109,11 @@ def test_the_short_cuts_equal_ftfy():
         for word in dice.choices(words, k=12):
             wrong = word.encode().decode("cp1252", "ignore") if dice.random() < 0.2 else word
             text += wrong + dice.choice(between)
-        assert clean(text, CorpusConfig()) == ftfy.fix_text(text, reference), repr(text)
+        assert clean(text, CleanConfig()) == ftfy.fix_text(text, reference), repr(text)
 
 
 def test_mojibake_against_gold(shared):
-    config = CorpusConfig()
+    config = CleanConfig()
     right = total = 0
     for name in ("in-the-wild", "synthetic", "language-names", "negative"):
         for case in json.loads((shared("mojibake") / f"{name}.json").read_text(encoding="utf-8")):
