@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from idiolect.report import lines
-from idiolect.report.markup import Markup, escape, join, tag, visible
+from idiolect.report.markup import Markup, escape, join, tag
 from idiolect.report.page import own, policy
 from idiolect.report.sections.comparison import AXES, GLOSS, HEAD, content, curves, rows
+from idiolect.visible import visible
 
 __all__ = ["HEAD", "markdown", "plot", "render", "rows"]
 PANEL = (620, 340)

@@ -10,27 +10,17 @@ import html
 import json
 import re
 
+from idiolect.visible import visible
+
 VOID = frozenset({"meta", "br", "hr", "col", "link"})
 # Attributes that run or load something have no place on this page, whatever their value.
 FORBIDDEN = re.compile(r"^(on.*|src|srcset|action|formaction|srcdoc|xlink:href)$", re.IGNORECASE)
-# C0/C1 controls, bidirectional overrides and lone surrogates: they'd vanish, reorder the page, or break UTF-8.
-UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Markup(str):
     """A piece of HTML that is safe to insert as it stands."""
 
     __slots__ = ()
-
-
-def visible(text: str) -> str:
-    """The text with unprintable characters written as `\\x1b`-style escapes, so that nothing hides in a sample."""
-
-    def spell(match: re.Match) -> str:
-        code = ord(match.group())
-        return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
-
-    return UNPRINTABLE.sub(spell, text.replace("\r\n", "\n"))
 
 
 def escape(value: object) -> Markup:
