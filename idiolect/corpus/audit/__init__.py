@@ -1,0 +1,1 @@
+"""What a prepared corpus holds: figures for the audit page, the datasheet, the public summary of training content."""
