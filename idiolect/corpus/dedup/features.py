@@ -1,25 +1,32 @@
 """What a worker measures of each document, so that the global step never needs a text.
 
-A part's features are numpy arrays; between processes and on disk they are Arrow columns (`FIELDS`).
+A part's features are numpy arrays; between processes and on disk they are Arrow columns (`FIELDS`), each cell a row
+of little-endian numbers that is empty where nothing was asked for.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from idiolect.corpus.dedup.config import DedupConfig
+from idiolect.corpus.dedup.lines import line_hashes, paragraph_hashes
+from idiolect.corpus.dedup.minhash import Signatures
+from idiolect.corpus.dedup.substrings import fingerprints
+from idiolect.corpus.dedup.words import Words, words_of
+from idiolect.corpus.split import SPLITS
 
-FIELDS = {
-    "bands": pa.large_binary(),
-    "sketch": pa.large_binary(),
-    "lines": pa.large_binary(),
-    "paragraphs": pa.large_binary(),
-    "words": pa.large_binary(),
-    "fingerprints": pa.large_binary(),
-    "places": pa.large_binary(),
+NUMBERS = {
+    "bands": np.dtype("<u8"),
+    "sketch": np.dtype("u1"),
+    "lines": np.dtype("<u8"),
+    "paragraphs": np.dtype("<u8"),
+    "words": np.dtype("<u4"),
+    "fingerprints": np.dtype("<u8"),
+    "places": np.dtype("<u4"),
 }
-"""Columns beside `digest`; each cell is a row of little-endian numbers, empty where nothing was asked for."""
+FIELDS = dict.fromkeys(NUMBERS, pa.large_binary())
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,14 @@ class Ragged:
 
     values: np.ndarray
     offsets: np.ndarray
+
+    def documents(self) -> np.ndarray:
+        """The row of each value."""
+        return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
+
+    def places(self) -> np.ndarray:
+        """The place of each value in its row."""
+        return np.arange(len(self.values)) - np.repeat(self.offsets[:-1], np.diff(self.offsets))
 
 
 @dataclass(frozen=True)
@@ -47,6 +62,7 @@ class PartFeatures:
     lines: Ragged
     """uint64 hash of each line, 0 for lines that are left alone."""
     paragraphs: Ragged
+    """uint64 hash of each paragraph, 0 for those that are left alone."""
     words: Ragged
     """uint32 hash of each word, when substrings are looked for."""
     fingerprints: Ragged
@@ -60,12 +76,74 @@ class Measure:
 
     def __init__(self, config: DedupConfig):
         self.config = config
+        self.signatures = Signatures(config.near)
 
     def columns(self, texts: list[str]) -> dict[str, pa.Array]:
         """One Arrow column for each of `FIELDS`; an empty text has empty cells."""
-        raise NotImplementedError
+        config, nothing = self.config, [np.empty(0, np.uint8)] * len(texts)
+        rows: dict[str, Iterable[np.ndarray]] = dict.fromkeys(FIELDS, nothing)
+        near, substrings = config.near.action != "off", config.substrings.action != "off"
+        if near or substrings:
+            words = words_of(texts)
+        if near:
+            rows |= self._near(words)
+        if config.lines.action != "off":
+            rows["lines"] = [line_hashes(text, config.lines) for text in texts]
+        if config.paragraphs.action != "off":
+            rows["paragraphs"] = [paragraph_hashes(text, config.paragraphs) for text in texts]
+        if substrings:
+            rows |= self._substrings(words)
+        return {name: _cells([row.astype(NUMBERS[name], copy=False) for row in rows[name]]) for name in FIELDS}
+
+    def _near(self, words: Words) -> dict[str, Iterable[np.ndarray]]:
+        minima = self.signatures.minima(words)
+        rows = {"bands": self.signatures.bands(minima)}
+        return rows | ({"sketch": self.signatures.sketch(minima)} if self.config.near.min_similarity else {})
+
+    def _substrings(self, words: Words) -> dict[str, list[np.ndarray]]:
+        short = (words.hashes >> np.uint64(32)).astype(np.uint32)
+        each = [short[a:b] for a, b in zip(words.offsets[:-1], words.offsets[1:], strict=True)]
+        found = [fingerprints(row, self.config.substrings) for row in each]
+        return {"words": each, "fingerprints": [f[0] for f in found], "places": [f[1] for f in found]}
+
+
+def _cells(rows: list[np.ndarray]) -> pa.Array:
+    offsets = np.zeros(len(rows) + 1, np.int64)
+    np.cumsum([row.nbytes for row in rows], out=offsets[1:])
+    data = np.concatenate([row.view(np.uint8) for row in rows]) if rows else np.empty(0, np.uint8)
+    return pa.LargeBinaryArray.from_buffers(
+        pa.large_binary(), len(rows), [None, pa.py_buffer(offsets), pa.py_buffer(data)]
+    )
 
 
 def part_features(table: pa.Table, config: DedupConfig) -> PartFeatures:
     """A part's features from its columns `reason`, `split`, `digest` and `FIELDS`."""
-    raise NotImplementedError
+    n = table.num_rows
+    ragged = {name: _ragged(table, name) for name in FIELDS}
+    digests = b"".join(table.column("digest").to_pylist())
+    near = config.near
+    widths = {"bands": near.bands, "sketch": near.bands * near.rows if near.min_similarity else 0}
+    return PartFeatures(
+        alive=np.array([not reason for reason in table.column("reason").to_pylist()], bool),
+        digest=np.frombuffer(digests, "<u8").reshape(n, 2),
+        side=np.array([SPLITS.index(split) for split in table.column("split").to_pylist()], np.uint8),
+        **{name: _matrix(ragged.pop(name), width) for name, width in widths.items()},
+        **ragged,
+    )
+
+
+def _ragged(table: pa.Table, name: str) -> Ragged:
+    cells = table.column(name).combine_chunks().cast(pa.large_binary())
+    _, offsets, data = cells.buffers()
+    ends = np.frombuffer(offsets, np.int64)[cells.offset : cells.offset + len(cells) + 1]
+    size = NUMBERS[name].itemsize
+    values = np.frombuffer(data or b"", np.uint8)[ends[0] : ends[-1]].view(NUMBERS[name])
+    return Ragged(values, (ends - ends[0]) // size)
+
+
+def _matrix(rows: Ragged, width: int) -> np.ndarray:
+    """Rows of one width as a matrix; rows without values (dropped documents) are zeros."""
+    filled = np.diff(rows.offsets) > 0
+    matrix = np.zeros((len(filled), width), rows.values.dtype)
+    matrix[filled] = rows.values.reshape(int(filled.sum()), width)
+    return matrix
