@@ -13,14 +13,12 @@ import torch
 
 from idiolect.data.batch import Batch
 from idiolect.data.config import CausalObjective
+from idiolect.data.cuts import Cuts
 from idiolect.data.ledger import Ledger
 from idiolect.data.objectives import Objective
 from idiolect.data.objectives.causal import Causal, causal
-from idiolect.data.order import permuted, random_number
 from idiolect.errors import DataError
 from idiolect.tokenizer.shards import Shards
-
-_BLOCK = 4096  # samples whose order is worked out at once: one by one, numpy's calls would cost more than the batch
 
 
 class Windows:
@@ -31,45 +29,21 @@ class Windows:
 
     def __init__(self, shards: Shards, objective: Objective, seed: int = 0, shuffle: bool = True):
         self.shards, self.objective = shards, objective
-        self.seed, self.shuffle = seed, shuffle
         if shards.n_tokens < objective.window:
             raise _too_short(shards, objective.window - 1)
-        self.n_samples = max(1, shards.n_tokens // objective.stride)
-        self._known: tuple[tuple[int, int], np.ndarray] | None = None
+        self.cuts = Cuts(shards.n_tokens, objective.stride, seed, shuffle)
+        self.n_samples = self.cuts.n_samples
 
     def batch(self, first: int, count: int) -> Batch:
         """Samples [first, first + count) of the endless sequence of epochs."""
-        parts, done = [], 0
-        while done < count:
-            epoch, index = divmod(first + done, self.n_samples)
-            block, offset = divmod(index, _BLOCK)
-            part = self._starts(epoch, block)[offset : offset + count - done]
-            parts.append(part)
-            done += len(part)
-        starts_B = parts[0] if len(parts) == 1 else np.concatenate(parts)
         # torch owns the memory, so that pinning or moving it needs no copy of numpy's.
         window_BW = torch.empty(count, self.objective.window, dtype=torch.int64)
-        self.shards.rows(starts_B, self.objective.window, window_BW.numpy())
+        self.shards.rows(self.cuts.starts(first, count), self.objective.window, window_BW.numpy())
         return self.objective.batch(window_BW, np.arange(first, first + count))
-
-    def _starts(self, epoch: int, block: int) -> np.ndarray:
-        """Starts of the epoch's samples [block, block + 1) * _BLOCK; the last answer is kept for the next batch."""
-        if self._known is not None and self._known[0] == (epoch, block):
-            return self._known[1]
-        index = np.arange(block * _BLOCK, min(self.n_samples, (block + 1) * _BLOCK))
-        if self.shuffle:
-            phase = random_number(self.seed, epoch, self.shards.n_tokens)
-            starts = phase + permuted(index, self.n_samples, self.seed, epoch) * self.objective.stride
-        else:
-            starts = index * self.objective.stride
-        self._known = ((epoch, block), starts)
-        return starts
 
     def ledger(self, position: int) -> Ledger:
         """Where the tokens went when training has consumed `position` samples: an epoch leaves less than a window."""
-        stride = self.objective.stride
-        trained = position * stride
-        left = (position // self.n_samples) * (self.shards.n_tokens - self.n_samples * stride)
+        trained, left = position * self.objective.stride, self.cuts.left(position)
         return Ledger(trained + left, trained, {"end of an epoch, shorter than a window": left})
 
 

@@ -4,6 +4,7 @@
     128         tokens: uint16 or uint32, padded with zeros to a multiple of 8 bytes
     then        start of each document (uint64, in tokens from this shard's first)
     then        UTF-8 bytes of each document's text (uint64)
+    then        source of each document (uint64, its place in the list's `sources`); format 1 had none
 
 Start at `Shard.open`. The header repeats what the split's list says, so that a shard can't be mistaken for another.
 """
@@ -17,7 +18,8 @@ import numpy as np
 from idiolect.errors import DataError
 from idiolect.rundir import sha256_file
 
-MAGIC, VERSION = b"IDIOTOKS", 1
+MAGIC, VERSION = b"IDIOTOKS", 2
+WITHOUT_SOURCES = 1
 HEADER = struct.Struct("<8s I I Q Q Q Q Q Q 32s")
 HEADER_BYTES = 128
 AGAIN = "delete the folder and run `idiolect prepare` again: it is made anew from the documents"
@@ -35,11 +37,12 @@ class Header:
     max_id: int
     end_id: int
     tokenizer_hash: str
+    version: int = VERSION
 
     def pack(self) -> bytes:
         """The header's bytes."""
         packed = HEADER.pack(
-            MAGIC, VERSION, self.token_bytes, self.n_tokens, self.n_documents, self.n_bytes, self.vocabulary_size,
+            MAGIC, self.version, self.token_bytes, self.n_tokens, self.n_documents, self.n_bytes, self.vocabulary_size,
             self.max_id, self.end_id, bytes.fromhex(self.tokenizer_hash),
         )  # fmt: skip
         return packed.ljust(HEADER_BYTES, b"\0")
@@ -57,11 +60,13 @@ class Header:
         magic, version, *numbers, digest = HEADER.unpack(data[: HEADER.size])
         if magic != MAGIC or data[HEADER.size :].strip(b"\0"):
             raise DataError(f"{path} is not a token shard", why="its header is not one of ours", fix=AGAIN)
-        if version != VERSION:
+        if version not in (WITHOUT_SOURCES, VERSION):
             raise DataError(
-                f"{path} has format {version}", why=f"this version of Idiolect reads format {VERSION}", fix=AGAIN
+                f"{path} has format {version}",
+                why=f"this version of Idiolect reads the formats {WITHOUT_SOURCES} and {VERSION}",
+                fix=AGAIN,
             )
-        return cls(*numbers, digest.hex())
+        return cls(*numbers, digest.hex(), version)
 
     @property
     def dtype(self) -> np.dtype:
@@ -76,7 +81,12 @@ class Header:
     @property
     def file_bytes(self) -> int:
         """Size the whole file must have."""
-        return self.documents_at + 16 * self.n_documents
+        return self.documents_at + 8 * self.columns * self.n_documents
+
+    @property
+    def columns(self) -> int:
+        """Numbers kept of each document."""
+        return 2 if self.version == WITHOUT_SOURCES else 3
 
 
 def token_bytes_for(vocabulary_size: int) -> int:
@@ -93,8 +103,10 @@ class Shard:
         whole = np.memmap(path, np.uint8, "r").view(np.ndarray)
         end = HEADER_BYTES + header.n_tokens * header.token_bytes
         self.tokens = whole[HEADER_BYTES:end].view(header.dtype)
-        starts, n_bytes = whole[header.documents_at :].view("<u8").reshape(2, -1)
-        self.document_starts, self.document_bytes = starts, n_bytes
+        columns = whole[header.documents_at :].view("<u8").reshape(header.columns, -1)
+        self.document_starts, self.document_bytes = columns[:2]
+        # What was written before sources were kept is all of one.
+        self.document_sources = columns[2] if header.columns > 2 else np.zeros(header.n_documents, "<u8")
 
     @classmethod
     def open(cls, path: Path, listed: dict) -> "Shard":

@@ -20,13 +20,15 @@ from idiolect.tokenizer.worker import Worker
 _BATCH_CHARACTERS = 1 << 20
 
 
-def encoded_documents(tokenizer: Tokenizer, texts: Iterable[str], workers: int) -> Iterator[Encoded]:
-    """The documents in order, in batches of about a million characters."""
-    batches = _batches(texts)
+def encoded_documents(
+    tokenizer: Tokenizer, documents: Iterable[tuple[str, int]], workers: int
+) -> Iterator[tuple[Encoded, list[int]]]:
+    """Texts and the numbers of their sources, encoded in order, in batches of about a million characters."""
+    batches = _batches(documents)
     head = list(itertools.islice(batches, 4)) if workers > 1 else []
     if len(head) < 4:  # processes take a second to start: a small split is done sooner without them
-        for first, batch in itertools.chain(head, batches):
-            yield encode_documents(tokenizer, first, batch)
+        for first, batch, sources in itertools.chain(head, batches):
+            yield encode_documents(tokenizer, first, batch), sources
         return
     idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
     started = [Worker(tokenizer) for _ in range(workers)]
@@ -40,44 +42,55 @@ def encoded_documents(tokenizer: Tokenizer, texts: Iterable[str], workers: int) 
         finally:
             idle.put(worker)
 
-    waiting: deque[Future[Encoded]] = deque()
+    waiting: deque[tuple[Future[Encoded], list[int]]] = deque()
+
+    def done() -> tuple[Encoded, list[int]]:
+        encoded, sources = waiting.popleft()
+        return encoded.result(), sources
+
     threads = ThreadPoolExecutor(workers)
     try:
-        for first, batch in itertools.chain(head, batches):
-            waiting.append(threads.submit(ask, first, batch))
+        for first, batch, sources in itertools.chain(head, batches):
+            waiting.append((threads.submit(ask, first, batch), sources))
             if len(waiting) > 2 * workers:
-                yield waiting.popleft().result()
+                yield done()
         while waiting:
-            yield waiting.popleft().result()
+            yield done()
     finally:
         threads.shutdown(wait=True, cancel_futures=True)
         for worker in started:
             worker.close()
 
 
-def _batches(texts: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
-    """Documents in batches, each with the number of its first document."""
-    first, batch, held = 0, [], 0
-    for text in texts:
+def _batches(documents: Iterable[tuple[str, int]]) -> Iterator[tuple[int, list[str], list[int]]]:
+    """Documents in batches, each with the number of its first document, and the sources."""
+    first, batch, sources, held = 0, [], [], 0
+    for text, source in documents:
         batch.append(text)
+        sources.append(source)
         held += len(text)
         if held >= _BATCH_CHARACTERS:
-            yield first, batch
-            first, batch, held = first + len(batch), [], 0
+            yield first, batch, sources
+            first, batch, sources, held = first + len(batch), [], [], 0
     if batch:
-        yield first, batch
+        yield first, batch, sources
 
 
 def write_shard_files(
-    tokenizer: Tokenizer, documents: Iterator[Encoded], folder: Path, split: str, shard_tokens: int, bar: Bar
+    tokenizer: Tokenizer,
+    documents: Iterator[tuple[Encoded, list[int]]],
+    folder: Path,
+    split: str,
+    shard_tokens: int,
+    bar: Bar,
 ) -> list[dict]:
     """Write the shards; what the split's list says of each."""
     listed: list[dict] = []
     writer: _ShardWriter | None = None
     started, n_bytes = time.perf_counter(), 0
     try:
-        for batch in documents:
-            ends = np.cumsum(batch.n_tokens_D)
+        for batch, sources in documents:
+            ends, source_D = np.cumsum(batch.n_tokens_D), np.array(sources, np.int64)
             first = 0
             while first < len(ends):
                 writer = writer or _ShardWriter(tokenizer, folder / f"{split}-{len(listed):05d}.tokens")
@@ -85,7 +98,8 @@ def write_shard_files(
                 # A shard ends with the document that fills it.
                 last = int(np.searchsorted(ends, used + shard_tokens - writer.n_tokens)) + 1
                 stop = int(ends[min(last, len(ends)) - 1])
-                writer.add(batch.ids[used:stop], batch.n_tokens_D[first:last], batch.n_bytes_D[first:last])
+                columns = (batch.n_tokens_D, batch.n_bytes_D, source_D)
+                writer.add(batch.ids[used:stop], *(column[first:last] for column in columns))
                 first = last
                 if writer.n_tokens >= shard_tokens:
                     listed.append(writer.close())
@@ -107,15 +121,17 @@ class _ShardWriter:
         self.n_tokens = self.max_id = 0
         self.n_tokens_D: list[np.ndarray] = []
         self.n_bytes_D: list[np.ndarray] = []
+        self.source_D: list[np.ndarray] = []
         self.file = open(path, "wb")
         self.file.write(bytes(HEADER_BYTES))
 
-    def add(self, ids: np.ndarray, n_tokens_D: np.ndarray, n_bytes_D: np.ndarray) -> None:
+    def add(self, ids: np.ndarray, n_tokens_D: np.ndarray, n_bytes_D: np.ndarray, source_D: np.ndarray) -> None:
         self.file.write(ids.tobytes())
         self.n_tokens += len(ids)
         self.max_id = max(self.max_id, int(ids.max()))
         self.n_tokens_D.append(n_tokens_D)
         self.n_bytes_D.append(n_bytes_D)
+        self.source_D.append(source_D)
 
     def close(self) -> dict:
         n_tokens_D, n_bytes_D = np.concatenate(self.n_tokens_D), np.concatenate(self.n_bytes_D)
@@ -133,6 +149,7 @@ class _ShardWriter:
             file.write(bytes(header.documents_at - file.tell()))
             file.write((np.cumsum(n_tokens_D) - n_tokens_D).astype("<u8").tobytes())
             file.write(n_bytes_D.astype("<u8").tobytes())
+            file.write(np.concatenate(self.source_D).astype("<u8").tobytes())
             file.seek(0)
             file.write(header.pack())
         fsync_path(self.path)

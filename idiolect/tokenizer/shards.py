@@ -3,12 +3,14 @@
     <folder>/train.shards.json       the split's list: sizes, counts, SHA-256 of every shard, and of itself
     <folder>/train-00000.tokens      shard_file.py describes it; a document is never cut between two
 
-Every document is its tokens followed by the end token, so the tokens alone show where documents end.
+Every document is its tokens followed by the end token, so the tokens alone show where documents end. The list names
+the sources of the documents; `source_row.py` reads one of them as a row of its own.
 """
 
 import functools
 import hashlib
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ from idiolect.tokenizer.shard_writer import encoded_documents, write_shard_files
 
 SHARD_TOKENS = 1 << 26
 _LIST_KEYS = ("split", "shards", "n_tokens", "n_documents", "n_bytes", "vocabulary_size", "end_id", "tokenizer_hash")
+_LIST_KEYS_2 = (*_LIST_KEYS, "sources")
 
 
 def write(
@@ -32,15 +35,17 @@ def write(
     workers: int = 1,
     progress: Progress | None = None,
     shard_tokens: int = SHARD_TOKENS,
+    sources: Iterable[str] | None = None,
 ) -> dict:
-    """Encode a split's documents into shards and return the split's list.
+    """Encode a split's documents into shards and return the split's list; `sources` names the source of each.
 
     The bytes written don't depend on `workers` (processes; 1: this one). Raises DataError naming the document that
     can't be encoded, ResourceError when the disk is full.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    documents = encoded_documents(tokenizer, texts, workers)
+    numbers: dict[str, int] = {}
+    documents = encoded_documents(tokenizer, _numbered(texts, sources, numbers), workers)
     with (progress or Progress.silent()).bar(f"encoding {split}") as bar:
         shards = write_shard_files(tokenizer, documents, folder, split, shard_tokens, bar)
     listed = {
@@ -52,9 +57,19 @@ def write(
         "vocabulary_size": tokenizer.vocabulary_size,
         "end_id": tokenizer.end_id,
         "tokenizer_hash": tokenizer.hash,
+        "sources": list(numbers),
     }
     write_atomic(_list_path(folder, split), _list_text(listed))
     return listed
+
+
+def _numbered(
+    texts: Iterable[str], sources: Iterable[str] | None, numbers: dict[str, int]
+) -> Iterator[tuple[str, int]]:
+    """Texts with the numbers of their sources, which are given out in the order of their first documents."""
+    named = itertools.repeat("") if sources is None else sources
+    for text, name in zip(texts, named, strict=sources is not None):
+        yield text, numbers.setdefault(name, len(numbers))
 
 
 class Shards:
@@ -72,6 +87,7 @@ class Shards:
         self.vocabulary_size: int = self.listed["vocabulary_size"]
         self.end_id: int = self.listed["end_id"]
         self.tokenizer_hash: str = self.listed["tokenizer_hash"]
+        self.sources: tuple[str, ...] = tuple(self.listed.get("sources", [""]))
         if tokenizer is not None:
             _same_tokenizer(self.tokenizer_hash, tokenizer.hash, _list_path(self.folder, split))
         self._shards = [Shard.open(self.folder / entry["file"], entry) for entry in self.listed["shards"]]
@@ -99,6 +115,19 @@ class Shards:
         """(n_documents,) int64: UTF-8 bytes of each document's text."""
         parts = [shard.document_bytes.astype(np.int64) for shard in self._shards]
         return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+
+    @functools.cached_property
+    def document_sources(self) -> np.ndarray:
+        """(n_documents,) int64: each document's place in `sources`. Raises DataError when it has none there."""
+        parts = [shard.document_sources.astype(np.int64) for shard in self._shards]
+        found = np.concatenate(parts) if parts else np.zeros(0, np.int64)
+        if len(found) and found.max() >= len(self.sources):
+            raise DataError(
+                f"{_list_path(self.folder, self.split)} doesn't name the sources of all documents",
+                why=f"it names {len(self.sources)}, and a document is of number {found.max()}",
+                fix=AGAIN,
+            )
+        return found
 
     def ids(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Tokens [start, stop) of the row, as stored (uint16 or uint32); a view where one shard holds them all."""
@@ -161,7 +190,9 @@ def _list_text(listed: dict) -> str:
 def _read_list(folder: Path, split: str) -> dict:
     path = _list_path(folder, split)
     found = read_json(path)
-    listed = {key: found.get(key) for key in _LIST_KEYS} if isinstance(found, dict) else {}
+    # Lists of format 1 name no sources, and stay readable: finished runs were made from them.
+    keys = _LIST_KEYS_2 if isinstance(found, dict) and "sources" in found else _LIST_KEYS
+    listed = {key: found.get(key) for key in keys} if isinstance(found, dict) else {}
     # Compared as text: any change of the file shows, a changed space too.
     if not listed or _list_text(listed).encode() != path.read_bytes():
         raise DataError(f"{path} has changed since it was written", why="its own SHA-256 doesn't fit", fix=AGAIN)

@@ -40,7 +40,7 @@ def test_targets_are_the_next_tokens(split):
 def test_an_epoch_reads_every_target_at_most_once_and_leaves_less_than_a_window(split):
     windows = causal_windows(split, T, seed=3)
     for epoch in range(4):
-        starts = np.concatenate([windows._starts(epoch, b) for b in range(-(-windows.n_samples // 4096))])
+        starts = np.concatenate([windows.cuts.block(epoch, b) for b in range(-(-windows.n_samples // 4096))])
         targets = Counter(int(p) for s in starts for p in (s + 1 + np.arange(T)) % split.n_tokens)
         assert max(targets.values()) == 1
         assert split.n_tokens - len(targets) == split.n_tokens - windows.n_samples * T < T
