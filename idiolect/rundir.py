@@ -178,6 +178,11 @@ def stage(runs: Path, name: str, inputs: dict, make: Callable[[Path], None]) -> 
     return final, True
 
 
+def workspace(folder: Path) -> Path:
+    """A folder beside an unfinished stage's own that outlives a killed attempt, for what the next one may go on from."""
+    return folder.with_name(folder.name.partition(TEMPORARY)[0] + ".parts")
+
+
 def content_hash(folder: Path, pattern: str = "*") -> str:
     """What a finished stage's files hold, by their manifest: equal content, equal hash, whatever made it."""
     files = {name: entry["sha256"] for name, entry in manifest_of(folder).items() if fnmatch.fnmatch(name, pattern)}

@@ -7,6 +7,7 @@ from pydantic import model_validator
 
 from idiolect.config import Config, Items, field
 from idiolect.corpus.clean.config import CleanConfig
+from idiolect.corpus.dedup.config import DedupConfig
 from idiolect.corpus.exact.config import ExactConfig, MarkovConfig
 
 
@@ -40,7 +41,7 @@ class CorpusConfig(Config):
 
     clean: CleanConfig = field(CleanConfig(), "what is mended in each text")
 
-    drop_duplicates: bool = field(True, "keep only the first of documents equal but for white space")
+    dedup: DedupConfig = field(DedupConfig(), "what is there more than once")
     min_characters: int = field(1, "shorter documents are dropped", ge=1)
     max_characters: int = field(10_000_000, "longer documents are dropped", ge=1)
 
@@ -60,6 +61,7 @@ class CorpusConfig(Config):
     max_file_bytes: int = field(64 * 2**30, "a file that unpacks to more is refused as unreadable", gt=0)
     max_ratio: int = field(200, "a file that unpacks to more than this many times its size is a bomb", gt=1)
     dropped_samples: int = field(20, "dropped documents kept for inspection, for each reason", ge=0)
+    engine: Literal["native", "ray"] = field("native", "who does the work: this machine's cores, or a Ray cluster")
     workers: int = field(0, "processes that clean; 0 uses every core; never changes the result", ge=0, le=1024)
 
     @model_validator(mode="after")

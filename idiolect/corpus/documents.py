@@ -10,12 +10,18 @@ import pyarrow.parquet as pq
 from idiolect.corpus.split import SPLITS
 from idiolect.errors import DataError
 
-SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "text", "source", "licence", "language", "label")])
+SCHEMA = pa.schema(
+    [(name, pa.string()) for name in ("id", "text", "source", "licence", "language", "label", "origin")]
+    + [("original_bytes", pa.int64())]
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One text. `source` names where it is from; its first part, up to the slash, is the library or folder."""
+    """One text. `source` names where it is from; its first part, up to the slash, is the library or folder.
+
+    `origin` is its address, where it has one; `original_bytes` its size before any transform made it easier.
+    """
 
     id: str
     text: str
@@ -23,6 +29,8 @@ class Document:
     licence: str
     language: str
     label: str
+    origin: str = ""
+    original_bytes: int = 0
 
     @property
     def library(self) -> str:

@@ -9,7 +9,7 @@ from idiolect.errors import DataError
 from idiolect.progress import Progress, show_bytes
 
 REASONS = {
-    "duplicate": ("equal to an earlier document but for white space", "--corpus.drop_duplicates=false"),
+    "duplicate": ("equal to an earlier document but for white space", "--corpus.dedup.documents=false"),
     "too_short": ("shorter than min_characters", "--corpus.min_characters=1"),
     "too_long": ("longer than max_characters", "--corpus.max_characters=100000000, or --corpus.documents=size"),
     "empty": ("nothing but white space", "name files with text in them: --corpus.text=PATH"),

@@ -30,7 +30,11 @@ FORMATS = {
 
 @dataclass(frozen=True)
 class InputFile:
-    """One file to read. `split` is empty when the documents' hashes (or positions) decide."""
+    """One file to read. `split` is empty when the documents' hashes (or positions) decide.
+
+    `origin` says where the file is from (a URL, say) and `licence` its licence, where these are known of it alone;
+    `settings` is an index into `Found.settings`.
+    """
 
     name: str
     path: Path
@@ -39,6 +43,9 @@ class InputFile:
     split: str
     source: str
     n_bytes: int
+    origin: str = ""
+    licence: str = ""
+    settings: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,12 +53,14 @@ class Found:
     """What the recipe's names led to: files in reading order, whether `default` or `exact` is named, what is no text.
 
     `ignored` and `unreadable` are (name, why); a recipe that refuses unreadable files minds only the latter.
+    `settings` holds the corpus settings of each source, the recipe's own first.
     """
 
     files: list[InputFile]
     default_split: str | None
     ignored: list[tuple[str, str]]
     unreadable: list[tuple[str, str]]
+    settings: tuple[CorpusConfig, ...]
     exact: bool = False
 
 
@@ -68,7 +77,7 @@ def find(config: CorpusConfig) -> Found:
     default_split = None
     held_out = bool(config.validation_text or config.test_text)
     if EXACT in config.text:
-        return Found([], None, [], [], exact=True)
+        return Found([], None, [], [], (config,), exact=True)
     for split, wanted in (
         ("test", config.test_text),
         ("validation", config.validation_text),
@@ -101,7 +110,7 @@ def find(config: CorpusConfig) -> Found:
             f"we read {' '.join(FORMATS)}, each also {' '.join(COMPRESSED)}",
             fix="name a file itself to read it as text whatever its ending, or another folder",
         )
-    return Found(files, default_split, ignored, unreadable)
+    return Found(files, default_split, ignored, unreadable, (config,))
 
 
 def format_of(path: Path, *, named: bool) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from idiolect.corpus.sources.default import summary
 from idiolect.rundir import sha256_file
 
 # Where the files lie and how many processes work on them do not change what comes out.
-NOT_CONTENT = ("text", "validation_text", "test_text", "workers")
+NOT_CONTENT = ("text", "validation_text", "test_text", "engine", "workers")
 # ftfy and charset-normalizer decide characters; a new version may decide otherwise.
 DECIDING = ("ftfy", "charset-normalizer")
 

@@ -1,7 +1,8 @@
 """Packs: a few hundred kilobytes of raw documents as one row, the unit of work that processes pass around.
 
 Rows of equal weight keep memory and hand-over costs even, whether a corpus is a million tweets or ten books. A pack
-with an `event` tells what happened to its file instead of holding texts.
+with an `event` tells what happened to its file instead of holding documents. Reading may start in the middle: a
+preparation that was killed goes on after the last part it has finished.
 """
 
 import json
@@ -15,25 +16,25 @@ from idiolect.corpus.clean.text import encodable
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.divide import Rule
 from idiolect.corpus.exact import process
-from idiolect.corpus.find import Found, InputFile
-from idiolect.corpus.sources import BadRow, Opened, default, reader_of
+from idiolect.corpus.find import EXACT, Found, InputFile
+from idiolect.corpus.sources import BadRow, Opened, Raw, default, reader_of
 from idiolect.corpus.split import sides
 from idiolect.corpus.streams import Unreadable
 from idiolect.errors import DataError
 
 PACK_BYTES = 256 << 10
 PACK_ROWS = 4096
-TEXTS = pa.large_list(pa.large_string())
+BAD = "bad"  # the kind of a row that is no document: `notes` says why, its text is how it begins
+COLUMNS = ("texts", "kinds", "labels", "licences", "languages", "origins", "splits", "notes")
 PACK_SCHEMA = pa.schema(
     [
         ("serial", pa.int64()),
         ("file", pa.int64()),
+        ("name", pa.large_string()),
+        ("settings", pa.int64()),
         ("kind", pa.string()),
         ("first", pa.int64()),
-        ("texts", TEXTS),
-        ("labels", TEXTS),
-        ("licences", TEXTS),
-        ("splits", TEXTS),
+        *((name, pa.large_list(pa.large_string())) for name in COLUMNS),
         ("event", pa.string()),
     ]
 )
@@ -44,17 +45,29 @@ class Pack:
     """Raw documents of one file, from position `first` on; or one event."""
 
     file: int
-    first: int
-    kind: str = "text"
+    name: str = ""
+    first: int = -1
+    settings: int = 0
+    kind: str = "documents"
     texts: list[str] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
     licences: list[str] = field(default_factory=list)
+    languages: list[str] = field(default_factory=list)
+    origins: list[str] = field(default_factory=list)
     splits: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     event: str = ""
     n_bytes: int = 0
 
     def full(self) -> bool:
         return self.n_bytes >= PACK_BYTES or len(self.texts) >= PACK_ROWS
+
+    def add(self, *values: str) -> None:
+        """One document's values, in the order of COLUMNS."""
+        for name, value in zip(COLUMNS, values, strict=True):
+            getattr(self, name).append(value)
+        self.n_bytes += len(values[0])
 
     def table(self, serial: int) -> pa.Table:
         row = {name: [getattr(self, name)] for name in PACK_SCHEMA.names if name != "serial"}
@@ -66,39 +79,38 @@ class Pack:
             return pa.table({"serial": [serial], **row}, schema=PACK_SCHEMA)
 
 
-def read_packs(found: Found, config: CorpusConfig, rule: Rule) -> Iterator[Pack]:
-    """Every raw document of every input, in order, and what happened to each file; the last pack is the event `end`."""
-    for index, file in enumerate(found.files):
-        yield from _packs_of(index, file, config, rule)
+def read_packs(found: Found, rules: list[Rule], start: tuple[int, int] = (0, 0)) -> Iterator[Pack]:
+    """Every raw document from `start` (file, position) on, in order, and what happened to each file; `end` at last.
+
+    `rules` has one entry for each of `found.settings`.
+    """
+    for index in range(start[0], len(found.files)):
+        file = found.files[index]
+        config, rule = found.settings[file.settings], rules[file.settings]
+        yield from _packs_of(index, file, config, rule, start[1] if index == start[0] else 0)
     if found.default_split is not None:
-        yield from _default_packs(len(found.files))
+        yield from _default_packs(len(found.files), found.default_split, start)
     if found.exact:
-        yield from _exact_packs(config)
+        yield from _exact_packs(found.settings[0], start)
     yield _event(-1, "end")
 
 
-def _packs_of(index: int, file: InputFile, config: CorpusConfig, rule: Rule) -> Iterator[Pack]:
+def _packs_of(index: int, file: InputFile, config: CorpusConfig, rule: Rule, start: int) -> Iterator[Pack]:
     position = 0
-    pack = Pack(index, position)
+    pack = Pack(index, file.name, start, file.settings)
     try:
         for item in reader_of(file)(file, config, rule):
             if isinstance(item, Opened):
-                yield _event(index, "opened", encoding=item.encoding, n_bytes=item.n_bytes, files=1)
+                if not start:
+                    yield _event(index, "opened", encoding=item.encoding, n_bytes=item.n_bytes, files=1)
                 continue
-            if isinstance(item, BadRow):
-                yield _event(index, "row", where=item.where, why=item.why, text=encodable(item.text[:300]))
-                position += 1
-                continue
-            if pack.full() or position != pack.first + len(pack.texts):
-                if pack.texts:
-                    yield pack
-                pack = Pack(index, position)
-            pack.texts.append(item.text)
-            pack.labels.append(item.label)
-            pack.licences.append(item.licence or config.licence)
-            pack.splits.append(item.split or file.split)
-            pack.n_bytes += len(item.text)
             position += 1
+            if position <= start:
+                continue
+            if pack.full():
+                yield pack
+                pack = Pack(index, file.name, position - 1, file.settings)
+            pack.add(*_values(item, file, config))
         if pack.texts:
             yield pack
         yield _event(index, "read", documents=position)
@@ -111,30 +123,50 @@ def _packs_of(index: int, file: InputFile, config: CorpusConfig, rule: Rule) -> 
         yield _event(index, "error", what=error.what, why=error.why, fix=error.fix)
 
 
+def _values(item: Raw | BadRow, file: InputFile, config: CorpusConfig) -> tuple[str, ...]:
+    if isinstance(item, BadRow):
+        text, note = encodable(item.text[:300]), encodable(f"{item.where}: {item.why}")
+        return text, BAD, "", file.licence or config.licence, "", file.origin, file.split, note
+    return (
+        item.text,
+        item.kind,
+        item.label,
+        item.licence or file.licence or config.licence,
+        item.language or config.language,
+        item.origin or file.origin,
+        item.split or file.split,
+        "",
+    )
+
+
 def _event(index: int, name: str, **facts) -> Pack:
-    return Pack(index, -1, kind="event", event=json.dumps({"event": name, **facts}, ensure_ascii=False))
+    return Pack(index, kind="event", event=json.dumps({"event": name, **facts}, ensure_ascii=False))
 
 
-def _default_packs(index: int) -> Iterator[Pack]:
+def _default_packs(first_file: int, split: str, start: tuple[int, int]) -> Iterator[Pack]:
     """The default corpus's source files by name; they are read and parsed where the work is done."""
-    for n, library in enumerate(default.libraries()):
-        pack, position = Pack(index + n, 0, kind=f"default:{library.name}"), 0
-        n_bytes = 0
+    for index, library in enumerate(default.libraries(), first_file):
+        if index < start[0]:
+            continue
+        skip = start[1] if index == start[0] else 0
+        pack, position, n_bytes = Pack(index, library.name, 0, kind="default"), 0, 0
         for module in default.modules_of(library):
             size = Path(library.root, module).stat().st_size
             if pack.texts and pack.n_bytes + size > 2 * PACK_BYTES:
-                yield pack
-                pack = Pack(index + n, position, kind=pack.kind)
-            pack.texts.append(module.as_posix())
+                if pack.first >= skip:
+                    yield pack
+                pack = Pack(index, library.name, position, kind="default")
+            pack.add(module.as_posix(), "default", library.name, library.licence, default.LANGUAGE, "", split, "")
             pack.n_bytes += size
             n_bytes += size
             position += 1
-        yield pack
-        yield _event(index + n, "opened", encoding="utf-8", n_bytes=n_bytes, files=position)
-        yield _event(index + n, "read", documents=position)
+        if pack.first >= skip:
+            yield pack
+        yield _event(index, "opened", encoding="utf-8", n_bytes=n_bytes, files=position)
+        yield _event(index, "read", documents=position)
 
 
-def _exact_packs(config: CorpusConfig) -> Iterator[Pack]:
+def _exact_packs(config: CorpusConfig, start: tuple[int, int]) -> Iterator[Pack]:
     """Generated documents as they are: independent draws, so their places decide their sides.
 
     Hashes of texts would not do: a text that comes twice would always fall on the same side, and what is held out
@@ -142,9 +174,10 @@ def _exact_packs(config: CorpusConfig) -> Iterator[Pack]:
     """
     texts = process.documents(config.exact)
     splits = sides(len(texts), config)
-    for first in range(0, len(texts), PACK_ROWS):
-        some = slice(first, first + PACK_ROWS)
-        n = len(texts[some])
-        yield Pack(0, first, "exact", texts[some], [""] * n, [process.LICENCE] * n, splits[some])
+    for first in range(start[1], len(texts), PACK_ROWS):
+        pack = Pack(0, EXACT, first, kind=EXACT)
+        for text, split in zip(texts[first : first + PACK_ROWS], splits[first : first + PACK_ROWS], strict=True):
+            pack.add(text, EXACT, "", process.LICENCE, "", "", split, "")
+        yield pack
     yield _event(0, "opened", encoding="ascii", n_bytes=sum(map(len, texts)), files=1)
     yield _event(0, "read", documents=len(texts))

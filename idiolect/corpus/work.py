@@ -1,91 +1,154 @@
-"""What is done to each pack, in whatever process it lands: clean, measure, hash, decide the side, judge the length.
+"""What is done to each pack, in whatever process it lands: extract, clean, measure, judge, decide the side.
 
-Nothing here looks at another document, so the result is the same for any number of workers; duplicates are found
-where all documents come together again (`ledger.py`).
+Nothing here looks at another document, so the result is the same for any number of workers. What needs all documents
+together (duplicates above all) is decided from the small features that each row carries (`settle.py`).
 """
 
+import functools
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pyarrow as pa
 
 from idiolect.corpus.clean.text import clean
 from idiolect.corpus.config import CorpusConfig
+from idiolect.corpus.packs import BAD, COLUMNS
 from idiolect.corpus.sources import default
 from idiolect.corpus.split import digest_of, side_of
 
-FIELDS = {
-    "position": pa.int64(),
-    "name": pa.large_string(),
-    "text": pa.large_string(),
-    "label": pa.large_string(),
-    "licence": pa.large_string(),
-    "split": pa.large_string(),
-    "digest": pa.large_binary(),
-    "reason": pa.large_string(),
-    "changed": pa.bool_(),
-}
+
+@dataclass(slots=True)
+class Row:
+    """One document on its way; `reason` is empty while it is kept."""
+
+    position: int
+    id: str
+    text: str
+    source: str
+    licence: str
+    language: str
+    label: str
+    origin: str
+    split: str
+    kind: str
+    reason: str = ""
+    note: str = ""  # why a row is no document
+    changed: bool = False  # whether cleaning changed it
+    digest: bytes = bytes(16)
+
+
+TYPES = {str: pa.large_string(), int: pa.int64(), bool: pa.bool_(), float: pa.float32(), bytes: pa.large_binary()}
+FIELDS = {f.name: TYPES[f.type] for f in fields(Row)}
 RESULT = pa.large_list(pa.struct(list(FIELDS.items())))
 
 
 class Work:
-    """The work on one pack: a picklable callable that carries the corpus settings into other processes."""
+    """The work on packs: a picklable callable that carries every source's settings into other processes."""
 
-    def __init__(self, config: CorpusConfig, default_split: str):
-        self.config, self.default_split = config, default_split
+    def __init__(self, settings: Sequence[CorpusConfig]):
+        self.settings = tuple(settings)
 
     def __call__(self, packs: list[dict]) -> pa.Array:
         """One list of documents for each pack, as an Arrow array."""
-        columns: dict[str, list] = {name: [] for name in FIELDS}
+        rows: list[Row] = []
         offsets = [0]
         for pack in packs:
-            if pack["kind"].startswith("default:"):
-                self._default(pack, columns)
-            elif pack["kind"] == "exact":
-                self._exact(pack, columns)
-            else:
-                for i, text in enumerate(pack["texts"]):
-                    self._document(
-                        columns, pack["first"] + i, "", text, pack["labels"][i], pack["licences"][i], pack["splits"][i]
-                    )
-            offsets.append(len(columns["text"]))
-        arrays = [pa.array(columns[name], kind) for name, kind in FIELDS.items()]
-        rows = pa.StructArray.from_arrays(arrays, fields=[pa.field(n, t) for n, t in FIELDS.items()])
-        return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), rows).cast(RESULT)
+            rows += self._rows(pack)
+            offsets.append(len(rows))
+        arrays = [pa.array([getattr(row, name) for row in rows], kind) for name, kind in FIELDS.items()]
+        structs = pa.StructArray.from_arrays(arrays, fields=[pa.field(n, t) for n, t in FIELDS.items()])
+        return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), structs).cast(RESULT)
 
-    def _default(self, pack: dict, columns: dict[str, list]) -> None:
-        library = next(lib for lib in default.libraries() if pack["kind"] == f"default:{lib.name}")
-        for i, module in enumerate(pack["texts"]):
-            try:
-                passages = list(default.passages(library.root, Path(module)))
-            except (SyntaxError, ValueError, RecursionError):
-                # Deliberately broken examples and templates of source files; they document nothing.
-                continue
-            for name, prose in passages:
-                self._document(
-                    columns, pack["first"] + i, name, prose, library.name, library.licence, self.default_split
+    def _rows(self, pack: dict) -> list[Row]:
+        steps = _steps(self.settings[pack["settings"]])
+        if pack["kind"] == "default":
+            rows = _default_rows(pack)
+        else:
+            rows = _rows_of(pack)
+        if pack["kind"] == "exact":
+            # Generated texts stay as they are, and none is dropped: what is left would follow another law.
+            for row in rows:
+                row.digest = digest_of(row.text)
+            return rows
+        return steps(rows)
+
+
+def _rows_of(pack: dict) -> list[Row]:
+    name = pack["name"]
+    return [
+        Row(at, id_of(name, at), text, name, licence, language, label, origin, split, kind, note=note)
+        for at, (text, kind, label, licence, language, origin, split, note) in enumerate(
+            zip(*(pack[column] for column in COLUMNS), strict=True), pack["first"]
+        )
+    ]
+
+
+def _default_rows(pack: dict) -> list[Row]:
+    library = next(lib for lib in default.libraries() if lib.name == pack["name"])
+    rows = []
+    for at, (module, split) in enumerate(zip(pack["texts"], pack["splits"], strict=True), pack["first"]):
+        try:
+            passages = list(default.passages(library.root, Path(module)))
+        except (SyntaxError, ValueError, RecursionError):
+            # Deliberately broken examples and templates of source files; they document nothing.
+            continue
+        for name, prose in passages:
+            source = f"{library.name}/{name}"
+            rows.append(
+                Row(
+                    at, id_of(source, at), prose, source, library.licence, default.LANGUAGE, library.name, "",
+                    split, "text",
                 )
+            )  # fmt: skip
+    return rows
 
-    def _exact(self, pack: dict, columns: dict[str, list]) -> None:
-        """Generated texts stay as they are, and none is dropped: what is left would follow another law."""
-        for i, (text, licence, split) in enumerate(zip(pack["texts"], pack["licences"], pack["splits"], strict=True)):
-            row = (pack["first"] + i, "", text, "", licence, split, digest_of(text), "", False)
-            for column, value in zip(columns.values(), row, strict=True):
-                column.append(value)
 
-    def _document(
-        self, columns: dict[str, list], position: int, name: str, text: str, label: str, licence: str, split: str
-    ) -> None:
-        config = self.config
-        cleaned = clean(text, config.clean)
-        n = len(cleaned)
-        reason = ""
-        if not cleaned.strip():
-            reason = "empty"
-        elif n < config.min_characters:
-            reason = "too_short"
-        elif n > config.max_characters:
-            reason = "too_long"
-        digest = digest_of(cleaned)
-        row = (position, name, cleaned, label, licence, split or side_of(digest, config), digest, reason)
-        for column, value in zip(columns.values(), (*row, cleaned != text), strict=True):
-            column.append(value)
+def id_of(source: str, position: int | str) -> str:
+    """A document's name for ever: a hash of where it came from."""
+    return hashlib.blake2b(f"{source}\0{position}".encode(), digest_size=8).hexdigest()
+
+
+@functools.lru_cache(maxsize=64)
+def _steps(config: CorpusConfig) -> "Steps":
+    return Steps(config)
+
+
+class Steps:
+    """The steps of one source's settings, in order; each sees the rows that no step before it has dropped."""
+
+    def __init__(self, config: CorpusConfig):
+        self.config = config
+
+    def __call__(self, rows: list[Row]) -> list[Row]:
+        """The same rows, cleaned and judged."""
+        for row in rows:
+            if row.kind == BAD:
+                row.reason = "bad_row"
+        for step in (self._clean, self._measure, self._decide):
+            step([row for row in rows if not row.reason])
+        return rows
+
+    def _clean(self, rows: list[Row]) -> None:
+        for row in rows:
+            text = clean(row.text, self.config.clean)
+            row.text, row.changed = text, text != row.text
+
+    def _measure(self, rows: list[Row]) -> None:
+        for row in rows:
+            row.reason = length_reason(row.text, self.config)
+
+    def _decide(self, rows: list[Row]) -> None:
+        for row in rows:
+            row.digest = digest_of(row.text)
+            row.split = row.split or side_of(row.digest, self.config)
+
+
+def length_reason(text: str, config: CorpusConfig) -> str:
+    """Why a text's length rules it out, or ""."""
+    if not text.strip():
+        return "empty"
+    if len(text) < config.min_characters:
+        return "too_short"
+    return "too_long" if len(text) > config.max_characters else ""

@@ -32,7 +32,10 @@ def corpus(job: Job) -> Path:
     from idiolect.corpus.prepare import prepare
 
     config = job.recipe.corpus
-    return _stage(job, "corpus", fingerprint_of(config), lambda out: prepare(config, out, job.progress))
+    return _stage(
+        job, "corpus", fingerprint_of(config),
+        lambda out: prepare(config, out, job.progress, work=rundir.workspace(out)),
+    )  # fmt: skip
 
 
 def tokenizer(job: Job, documents: Path) -> Path:

@@ -131,7 +131,7 @@ def test_each_document_knows_its_library(prepared, monkeypatch):
     every = [lib for lib in default.libraries() if lib.name in wanted]
     monkeypatch.setattr(default, "libraries", lambda: every)
     monkeypatch.setattr(default, "modules_of", lambda lib: [Path(m) for m in wanted[lib.name]])
-    monkeypatch.setattr("idiolect.corpus.prepare.PARALLEL_BYTES", 1 << 40)
+    monkeypatch.setattr("idiolect.corpus.gather.PARALLEL_BYTES", 1 << 40)
     audit, kept, _ = prepared(text=["default"], validation_fraction=0.2)
     documents = kept["train"] + kept["validation"]
     assert {(d.library, d.label, d.licence) for d in documents} == {

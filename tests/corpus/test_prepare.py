@@ -15,6 +15,7 @@ import pytest
 from idiolect.corpus import fingerprint_of
 from idiolect.corpus.clean.config import CleanConfig
 from idiolect.corpus.config import CorpusConfig
+from idiolect.corpus.dedup.config import DedupConfig
 from idiolect.corpus.split import SPLITS
 from idiolect.errors import DataError, RecipeError
 
@@ -50,7 +51,10 @@ def test_a_document_never_changes_side(tmp_path, prepared, many):
 def test_equal_texts_stand_on_one_side_even_when_duplicates_are_kept(tmp_path, prepared):
     texts = [f"A text {i % 50}" + " " * (i // 50) for i in range(500)]
     _, kept, _ = prepared(
-        text=[jsonl(tmp_path / "t.jsonl", texts)], drop_duplicates=False, validation_fraction=0.3, test_fraction=0.2
+        text=[jsonl(tmp_path / "t.jsonl", texts)],
+        dedup=DedupConfig(documents=False),
+        validation_fraction=0.3,
+        test_fraction=0.2,
     )
     sides = [{d.text.strip() for d in kept[s]} for s in SPLITS]
     assert sum(map(len, kept.values())) == 500 and sum(map(len, sides)) == 50
@@ -103,7 +107,7 @@ def test_files_named_for_validation_are_kept_out_of_training(tmp_path, prepared)
 
 
 def test_output_is_byte_identical_for_any_number_of_workers(prepared, many, monkeypatch):
-    monkeypatch.setattr("idiolect.corpus.prepare.PARALLEL_BYTES", 0)
+    monkeypatch.setattr("idiolect.corpus.gather.PARALLEL_BYTES", 0)
     monkeypatch.setattr("idiolect.corpus.packs.PACK_BYTES", 2000)
     shares = {"validation_fraction": 0.1, "test_fraction": 0.1}
     outputs = [hashes(prepared(text=[many], workers=n, **shares)[2]) for n in (1, 2, 3, 1)]
@@ -187,6 +191,7 @@ REFUSED = """
 import sys
 from pathlib import Path
 from idiolect.corpus.config import CorpusConfig
+from idiolect.corpus.dedup.config import DedupConfig
 from idiolect.corpus import prepare as stage
 from idiolect.errors import IdiolectError
 from idiolect.progress import Progress
@@ -222,11 +227,12 @@ KILLED = """
 import sys
 from pathlib import Path
 from idiolect.corpus.config import CorpusConfig
+from idiolect.corpus.dedup.config import DedupConfig
 from idiolect.corpus import packs
 from idiolect.corpus.prepare import prepare
 from idiolect.progress import Progress
 from idiolect.rundir import new_folder
-import idiolect.corpus.prepare as stage
+import idiolect.corpus.gather as stage
 stage.PARALLEL_BYTES = 0
 packs.PACK_BYTES = 2000
 print("started", flush=True)

@@ -16,12 +16,18 @@ from idiolect.corpus.find import InputFile
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """A document's text as the file has it. `split` is empty unless position or the recipe decides it."""
+    """A document's payload as the file has it. `split` is empty unless position or the recipe decides it.
+
+    `kind` names what the workers make text of (`extract.EXTRACTORS`); `origin` is where it is from, a URL mostly.
+    """
 
     text: str
     label: str = ""
     licence: str = ""
     split: str = ""
+    kind: str = "text"
+    language: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
