@@ -30,6 +30,11 @@ class Portion:
     quota: int | None = None
     most: float = np.inf
 
+    @property
+    def limit(self) -> float:
+        """Windows it gives at most."""
+        return self.most if self.quota is None else min(self.quota, self.most)
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -49,15 +54,17 @@ class Piece:
 class Shares:
     """The curves of `portions` over a run of `total` windows; `short` windows are more than the sources may give.
 
-    `used_up` says which sources end before the run, and when. After the run the curves go straight on, for batches
+    `used_up` says which sources end before the run, and when; `quotas_met` is below 1 when quotas ask for more than the
+    run. After the run the curves go straight on, for batches
     that are made ahead and never trained on.
     """
 
     def __init__(self, portions: Sequence[Portion], total: int, anneal_fraction: float = 0.0):
         self.portions, self.total = tuple(portions), total
-        quota_S = np.array([min(p.quota, p.most) if p.quota is not None else 0 for p in portions], float)
-        # Quotas of more than the run's windows are all cut alike.
-        self.quota_S = quota_S * min(1.0, total / max(1.0, quota_S.sum()))
+        quota_S = np.array([0 if p.quota is None else p.limit for p in portions], float)
+        # Quotas of more windows than the run has are all cut alike.
+        self.quotas_met = min(1.0, total / max(1.0, quota_S.sum()))
+        self.quota_S = quota_S * self.quotas_met
         self._weighted = np.array([p.quota is None for p in portions])
         self._most_S = np.array([p.most if p.quota is None else np.inf for p in portions])
         self._free = 1 - self.quota_S.sum() / total

@@ -10,8 +10,8 @@ BYTES = build(TokenizerConfig(kind="byte"), [])
 END = BYTES.end_id
 
 
-def split_of(folder, texts, shard_tokens=1 << 20):
-    shards.write(BYTES, texts, folder, "train", shard_tokens=shard_tokens)
+def split_of(folder, texts, shard_tokens=1 << 20, sources=None):
+    shards.write(BYTES, texts, folder, "train", shard_tokens=shard_tokens, sources=sources)
     return shards.Shards(folder, "train", BYTES)
 
 

@@ -1,0 +1,25 @@
+"""The settings of each source: the corpus's, and what its table changes."""
+
+from typing import TYPE_CHECKING
+
+from idiolect.corpus.mixture.config import DOSES, SourceConfig
+
+if TYPE_CHECKING:
+    from idiolect.corpus.config import CorpusConfig
+
+_OWN = ("name", "origin", *DOSES)
+
+
+def settings_of(config: "CorpusConfig", source: SourceConfig) -> "CorpusConfig":
+    """A corpus of this source alone. Raises ValueError when its settings contradict the corpus's."""
+    values = {name: getattr(config, name) for name in type(config).model_fields}
+    given = {name: value for name in type(source).model_fields if (value := getattr(source, name)) is not None}
+    changed = {name: value for name, value in given.items() if name not in _OWN}
+    return type(config)(**{**values, "sources": (), "temperature": 1.0, **changed})
+
+
+def content_of(source: SourceConfig) -> dict:
+    """What of a source's table decides its documents: all but where its files lie and how often they are read."""
+    return {
+        name: value for name, value in source.model_dump(mode="json").items() if name not in (*DOSES, "text")
+    }  # fmt: skip
