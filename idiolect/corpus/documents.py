@@ -52,6 +52,12 @@ def read_texts(folder: Path, split: str) -> Iterator[str]:
         yield from batch.column("text").to_pylist()
 
 
+def read_sizes(folder: Path, split: str) -> Iterator[int]:
+    """What each text of a split counts for in bits per byte: its bytes before any transform."""
+    for batch in _batches(folder, split, ["original_bytes"]):
+        yield from batch.column("original_bytes").to_pylist()
+
+
 def _batches(folder: Path, split: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
     assert split in SPLITS, f"{split} is not one of {SPLITS}"
     path = Path(folder) / f"{split}.parquet"

@@ -69,7 +69,7 @@ def held_out(documents: Path) -> str:
 
 def shards(job: Job, documents: Path, tokens: Path) -> Path:
     """The documents as token ids, memory-mapped."""
-    from idiolect.corpus.documents import read_texts
+    from idiolect.corpus.documents import read_sizes, read_texts
     from idiolect.tokenizer import shards as shard_files
     from idiolect.tokenizer.encode import Tokenizer
 
@@ -85,6 +85,7 @@ def shards(job: Job, documents: Path, tokens: Path) -> Path:
                 split,
                 workers=job.recipe.corpus.workers,
                 progress=job.progress,
+                original_bytes=read_sizes(documents, split),
             )
 
     reads = {

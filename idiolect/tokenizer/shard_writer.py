@@ -18,17 +18,18 @@ from idiolect.tokenizer.shard_file import HEADER_BYTES, Header, token_bytes_for
 from idiolect.tokenizer.worker import Worker
 
 _BATCH_CHARACTERS = 1 << 20
+Facts = tuple[int, int]  # the number of a text's source, and its size in bytes; -1: as it is
 
 
 def encoded_documents(
-    tokenizer: Tokenizer, documents: Iterable[tuple[str, int]], workers: int
-) -> Iterator[tuple[Encoded, list[int]]]:
-    """Texts and the numbers of their sources, encoded in order, in batches of about a million characters."""
+    tokenizer: Tokenizer, documents: Iterable[tuple[str, Facts]], workers: int
+) -> Iterator[tuple[Encoded, list[Facts]]]:
+    """Texts and their facts, encoded in order, in batches of about a million characters."""
     batches = _batches(documents)
     head = list(itertools.islice(batches, 4)) if workers > 1 else []
     if len(head) < 4:  # processes take a second to start: a small split is done sooner without them
-        for first, batch, sources in itertools.chain(head, batches):
-            yield encode_documents(tokenizer, first, batch), sources
+        for first, batch, facts in itertools.chain(head, batches):
+            yield encode_documents(tokenizer, first, batch), facts
         return
     idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
     started = [Worker(tokenizer) for _ in range(workers)]
@@ -42,16 +43,16 @@ def encoded_documents(
         finally:
             idle.put(worker)
 
-    waiting: deque[tuple[Future[Encoded], list[int]]] = deque()
+    waiting: deque[tuple[Future[Encoded], list[Facts]]] = deque()
 
-    def done() -> tuple[Encoded, list[int]]:
-        encoded, sources = waiting.popleft()
-        return encoded.result(), sources
+    def done() -> tuple[Encoded, list[Facts]]:
+        encoded, facts = waiting.popleft()
+        return encoded.result(), facts
 
     threads = ThreadPoolExecutor(workers)
     try:
-        for first, batch, sources in itertools.chain(head, batches):
-            waiting.append((threads.submit(ask, first, batch), sources))
+        for first, batch, facts in itertools.chain(head, batches):
+            waiting.append((threads.submit(ask, first, batch), facts))
             if len(waiting) > 2 * workers:
                 yield done()
         while waiting:
@@ -62,23 +63,23 @@ def encoded_documents(
             worker.close()
 
 
-def _batches(documents: Iterable[tuple[str, int]]) -> Iterator[tuple[int, list[str], list[int]]]:
-    """Documents in batches, each with the number of its first document, and the sources."""
-    first, batch, sources, held = 0, [], [], 0
-    for text, source in documents:
+def _batches(documents: Iterable[tuple[str, Facts]]) -> Iterator[tuple[int, list[str], list[Facts]]]:
+    """Documents in batches, each with the number of its first document, and their facts."""
+    first, batch, facts, held = 0, [], [], 0
+    for text, about in documents:
         batch.append(text)
-        sources.append(source)
+        facts.append(about)
         held += len(text)
         if held >= _BATCH_CHARACTERS:
-            yield first, batch, sources
-            first, batch, sources, held = first + len(batch), [], [], 0
+            yield first, batch, facts
+            first, batch, facts, held = first + len(batch), [], [], 0
     if batch:
-        yield first, batch, sources
+        yield first, batch, facts
 
 
 def write_shard_files(
     tokenizer: Tokenizer,
-    documents: Iterator[tuple[Encoded, list[int]]],
+    documents: Iterator[tuple[Encoded, list[Facts]]],
     folder: Path,
     split: str,
     shard_tokens: int,
@@ -89,8 +90,10 @@ def write_shard_files(
     writer: _ShardWriter | None = None
     started, n_bytes = time.perf_counter(), 0
     try:
-        for batch, sources in documents:
-            ends, source_D = np.cumsum(batch.n_tokens_D), np.array(sources, np.int64)
+        for batch, facts in documents:
+            ends = np.cumsum(batch.n_tokens_D)
+            source_D, stated_D = np.array(facts, np.int64).T
+            bytes_D = np.where(stated_D < 0, batch.n_bytes_D, stated_D)
             first = 0
             while first < len(ends):
                 writer = writer or _ShardWriter(tokenizer, folder / f"{split}-{len(listed):05d}.tokens")
@@ -98,7 +101,7 @@ def write_shard_files(
                 # A shard ends with the document that fills it.
                 last = int(np.searchsorted(ends, used + shard_tokens - writer.n_tokens)) + 1
                 stop = int(ends[min(last, len(ends)) - 1])
-                columns = (batch.n_tokens_D, batch.n_bytes_D, source_D)
+                columns = (batch.n_tokens_D, bytes_D, source_D)
                 writer.add(batch.ids[used:stop], *(column[first:last] for column in columns))
                 first = last
                 if writer.n_tokens >= shard_tokens:

@@ -36,8 +36,11 @@ def write(
     progress: Progress | None = None,
     shard_tokens: int = SHARD_TOKENS,
     sources: Iterable[str] | None = None,
+    original_bytes: Iterable[int] | None = None,
 ) -> dict:
     """Encode a split's documents into shards and return the split's list; `sources` names the source of each.
+
+    `original_bytes` is what each counts for in bits per byte, where its text was made easier; else its own size.
 
     The bytes written don't depend on `workers` (processes; 1: this one). Raises DataError naming the document that
     can't be encoded, ResourceError when the disk is full.
@@ -45,7 +48,7 @@ def write(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     numbers: dict[str, int] = {}
-    documents = encoded_documents(tokenizer, _numbered(texts, sources, numbers), workers)
+    documents = encoded_documents(tokenizer, _numbered(texts, sources, original_bytes, numbers), workers)
     with (progress or Progress.silent()).bar(f"encoding {split}") as bar:
         shards = write_shard_files(tokenizer, documents, folder, split, shard_tokens, bar)
     listed = {
@@ -64,12 +67,13 @@ def write(
 
 
 def _numbered(
-    texts: Iterable[str], sources: Iterable[str] | None, numbers: dict[str, int]
-) -> Iterator[tuple[str, int]]:
-    """Texts with the numbers of their sources, which are given out in the order of their first documents."""
+    texts: Iterable[str], sources: Iterable[str] | None, sizes: Iterable[int] | None, numbers: dict[str, int]
+) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Texts with their sizes and the numbers of their sources, given out in the order of their first documents."""
     named = itertools.repeat("") if sources is None else sources
-    for text, name in zip(texts, named, strict=sources is not None):
-        yield text, numbers.setdefault(name, len(numbers))
+    sized = itertools.repeat(-1) if sizes is None else sizes
+    for text, name, size in zip(texts, named, sized, strict=sources is not None and sizes is not None):
+        yield text, (numbers.setdefault(name, len(numbers)), size)
 
 
 class Shards:

@@ -208,3 +208,12 @@ def test_boundaries_that_do_not_match_the_tokens_are_found(tmp_path):
 
 def test_the_header_fits():
     assert HEADER.size <= HEADER_BYTES
+
+
+def test_a_text_made_easier_counts_with_its_original_bytes(tmp_path):
+    for workers in (1, 2):
+        out = tmp_path / str(workers)
+        shards.write(made(BPE), DOCUMENTS, out, "train", workers=workers, original_bytes=range(10, 10 + len(DOCUMENTS)))
+        split = shards.Shards(out, "train")
+        assert split.document_bytes.tolist() == list(range(10, 10 + len(DOCUMENTS)))
+        assert split.n_bytes == split.document_bytes.sum()
