@@ -15,6 +15,8 @@ from idiolect.visible import visible
 VOID = frozenset({"meta", "br", "hr", "col", "link"})
 # Attributes that run or load something have no place on this page, whatever their value.
 FORBIDDEN = re.compile(r"^(on.*|src|srcset|action|formaction|srcdoc|xlink:href)$", re.IGNORECASE)
+# Into the page itself, or to the audit page of the corpus that the run learned from, which lies beside the runs.
+LINK = re.compile(r"#.*|\.\./prepared/audit-[0-9a-f]{16}/audit\.html", re.DOTALL)
 
 
 class Markup(str):
@@ -48,7 +50,7 @@ def tag(name: str, /, *children: object, **attributes: object) -> Markup:
         if value is None or value is False:
             continue
         assert not FORBIDDEN.match(key), f"attribute {key} may not be written on the report"
-        assert key != "href" or str(value).startswith("#"), f"the report links only into itself, not to {value!r}"
+        assert key != "href" or LINK.fullmatch(str(value)), f"the report links only into itself, not to {value!r}"
         written.append(f" {key}" if value is True else f' {key}="{escape(value)}"')
     opening = f"<{name}{''.join(written)}>"
     return Markup(opening if name in VOID else f"{opening}{join(*children)}</{name}>")

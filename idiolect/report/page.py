@@ -90,7 +90,7 @@ def render(data: dict) -> str:
         tag("meta", name="referrer", content="no-referrer"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("title", f"{data.get('name') or 'run'} · Idiolect"),
-        tag("style", Markup(own("style.css"))),
+        tag("style", Markup(own("style.css") + own("audit/style.css"))),
     )
     contents = tag(
         "nav", [tag("a", title, href=f"#{identity}") for identity, title, _ in SECTIONS], aria_label="Sections"
