@@ -1,0 +1,56 @@
+"""All rule sets held to many texts at once: which rules does each text fail?
+
+Every rule is asked of every text, whatever it failed before, so that the audit can tell what each rule drops alone,
+what only it drops, and what all drop together. The words are split once for all rules.
+"""
+
+from collections import Counter
+
+from idiolect.corpus.filters import c4, fineweb, gopher
+from idiolect.corpus.filters.config import FilterConfig
+from idiolect.corpus.filters.tokens import Tokens
+from idiolect.corpus.filters.words import Listed
+
+
+class Judge:
+    """The rules that a config switches on: `edit` first, then `failed`. Cheap to make, and it can be pickled."""
+
+    def __init__(self, config: FilterConfig):
+        """Raises DataError when a word list can't be read."""
+        self.config = config
+        self._listed = Listed(config.words) if config.words.files else None
+
+    @property
+    def idle(self) -> bool:
+        """Whether no rule is on, so that there is nothing to ask."""
+        config = self.config
+        return not (config.gopher.use or config.c4.use or config.fineweb.use or self._listed)
+
+    def edit(self, texts: list[str]) -> tuple[list[str], Counter[str]]:
+        """The texts without the lines that C4 removes, and how many lines went by which rule."""
+        if not self.config.c4.use:
+            return texts, Counter()
+        edited = [c4.edit(text, self.config.c4) for text in texts]
+        return [text for text, _ in edited], sum((removed for _, removed in edited), Counter())
+
+    def failed(self, texts: list[str], languages: list[str]) -> list[list[str]]:
+        """For each text the names of all rules it fails, in the order of `reasons.REASONS`."""
+        failed: list[list[str]] = [[] for _ in texts]
+        if not texts:
+            return failed
+        config = self.config
+        tokens = Tokens(texts) if config.gopher.use or config.fineweb.use else None
+        verdicts = []
+        if config.gopher.use:
+            verdicts.append(gopher.failures(texts, languages, tokens, config.gopher))
+        if config.c4.use:
+            verdicts.append(c4.failures(texts, config.c4))
+        if config.fineweb.use:
+            verdicts.append(fineweb.failures(texts, tokens, config.fineweb))
+        if self._listed:
+            verdicts.append(self._listed.failures(texts, languages))
+        for rules in verdicts:
+            for rule, fails in rules:
+                for i in fails.nonzero()[0]:
+                    failed[i].append(rule)
+        return failed

