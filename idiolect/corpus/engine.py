@@ -1,7 +1,7 @@
 """The one place that knows Daft: a frame of packs goes in, cleaned documents come out, in order, on every core.
 
-The frame is declared once. Daft's native runner executes it here, streaming; its Ray runner can execute the same
-frame on a cluster, where each process reads what it is sent.
+The frame is declared once and executed by Daft's native runner, streaming. On a cluster each machine executes the
+same frame for its own lots of files (`cluster.py`).
 """
 
 import asyncio
@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 # Read at import by Daft: its telemetry and its own progress bars stay off.
 os.environ.setdefault("DO_NOT_TRACK", "true")
 os.environ.setdefault("DAFT_PROGRESS_BAR", "0")
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 import daft  # noqa: E402
 import pyarrow as pa  # noqa: E402
@@ -22,38 +21,14 @@ from daft.functions import unnest  # noqa: E402
 from daft.io.source import DataSource, DataSourceTask  # noqa: E402
 from daft.recordbatch import RecordBatch  # noqa: E402
 
-from idiolect.errors import MissingExtra, RecipeError  # noqa: E402
+# Inside a Ray task Daft would choose the cluster itself; there, too, a lot is worked where it was sent.
+daft.set_runner_native()
 
 # Packs read ahead of the slowest stage. Daft 0.7 puts no bound on a Python source (400 of 400 batches were read
 # before the first was used, 2.7 GB), so the source waits by itself.
 AHEAD = 48
 STALLED_SECONDS = 20.0
 SETTLE_SECONDS = 0.2
-
-
-def start(engine: str) -> None:
-    """Choose who executes frames: this machine's cores, or the Ray cluster at hand (or one started on this machine).
-
-    Raises MissingExtra without Ray, and RecipeError when this process has already begun with the other engine.
-    """
-    if engine == "ray":
-        try:
-            import ray
-        except ImportError:
-            raise MissingExtra("cluster", needs="Ray (--corpus.engine=ray)") from None
-        if not ray.is_initialized():
-            ray.init(log_to_driver=False, include_dashboard=False, configure_logging=False)
-    if _chosen.setdefault("engine", engine) != engine:
-        raise RecipeError(
-            f"corpus.engine = {engine} can't begin",
-            why=f"this process has prepared with {_chosen['engine']} before, and Daft can't change horses",
-            fix="prepare in a process of its own",
-        )
-    if engine == "ray":
-        daft.set_runner_ray(noop_if_initialized=True)
-
-
-_chosen: dict[str, str] = {}
 
 
 class Flow:
@@ -74,15 +49,6 @@ class Flow:
         self.moved = max(self.moved, time.monotonic() - STALLED_SECONDS / 2)
         while serial - self.done > AHEAD and time.monotonic() - self.moved < STALLED_SECONDS:
             await asyncio.sleep(0.002)
-
-    def __reduce__(self):
-        # On another machine nobody reports progress, and the cluster's own scheduler bounds the flow.
-        return (_Unbounded, ())
-
-
-class _Unbounded(Flow):
-    async def wait(self, serial: int) -> None:
-        pass
 
 
 class _Packs(DataSource):

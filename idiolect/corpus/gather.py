@@ -1,4 +1,8 @@
-"""The first pass: every file read once, in order; its documents, cleaned and judged on every core, put into parts."""
+"""The first pass: every file read once, in order; its documents, cleaned and judged on every core, put into parts.
+
+One machine takes all files as one lot, and its cores share each file's packs. A cluster takes many lots, each worked
+on one core wherever there is room, which writes its own parts: no text passes through the process that waits.
+"""
 
 import json
 import os
@@ -14,76 +18,118 @@ from idiolect.corpus.divide import resolve_rule
 from idiolect.corpus.explain import unreadable
 from idiolect.corpus.find import Found
 from idiolect.corpus.packs import PACK_SCHEMA, read_packs
-from idiolect.corpus.parts import Parts
+from idiolect.corpus.parts import Lots, Parts
 from idiolect.corpus.work import FIELDS, RESULT, Work
 from idiolect.errors import DataError
-from idiolect.progress import Bar, Progress
+from idiolect.progress import Progress
 
 # Starting a second process costs about a second of imports: not worth it for less text than this.
 PARALLEL_BYTES = 16 << 20
+LOT_BYTES = 256 << 20
 PART_SCHEMA = pa.schema([("file", pa.int64()), *FIELDS.items()])
 WARNINGS = 5
 
 
-@dataclass
-class Gathering:
-    """What one preparation says while its first pass runs."""
+def gather(found: Found, names: list[str], lots: Lots, progress: Progress) -> None:
+    """Fill every lot's parts from where they end. Raises DataError for what the recipe asks and a file doesn't have."""
+    told = Told(progress)
+    for name, why in found.unreadable:
+        told.unreadable(name, why, found.settings[0].on_unreadable)
+    if lots.documents:
+        progress.say(f"going on after {lots.documents:,} documents that an earlier attempt has finished")
+    unfinished = [parts for parts in lots if not parts.whole]
+    with progress.bar("preparing") as bar:
+        if found.settings[0].engine == "ray":
+            from idiolect.corpus.cluster import each_lot
 
-    found: Found
+            for facts in each_lot(found, names, unfinished):
+                told.replay(facts)
+                bar.update(told.documents, mb_per_s=told.mb_per_s)
+        else:
+            for parts in unfinished:
+                for _ in gather_lot(found, names, parts, told, workers_for(found)):
+                    bar.update(told.documents, mb_per_s=told.mb_per_s)
+
+
+def lots_of(found: Found, n_inputs: int) -> list[tuple[int, int]]:
+    """Runs of files [start, stop) that are worked apart from each other."""
+    if found.settings[0].engine != "ray":
+        return [(0, n_inputs)]
+    lots, start, size = [], 0, 0
+    for index, file in enumerate(found.files, 1):
+        size += file.n_bytes
+        if size >= LOT_BYTES and index < n_inputs:
+            lots.append((start, index))
+            start, size = index, 0
+    return [*lots, (start, n_inputs)]
+
+
+def workers_for(found: Found) -> int:
+    """Processes that one machine's lot is worth."""
+    size = sum(f.n_bytes for f in found.files) + (PARALLEL_BYTES if found.libraries else 0)
+    return 1 if size < PARALLEL_BYTES else found.settings[0].workers or os.cpu_count() or 1
+
+
+@dataclass
+class Told:
+    """What has been worked so far, and the warnings of which only the first few are said."""
+
     progress: Progress
-    bar: Bar
     documents: int = 0
     n_bytes: int = 0
-    warned: int = 0
+    warnings: list[str] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
 
     @property
-    def refuse(self) -> bool:
-        return self.found.settings[0].on_unreadable == "refuse"
+    def mb_per_s(self) -> float:
+        return self.n_bytes / 1e6 / max(time.monotonic() - self.started, 1e-9)
 
-    def advance(self, table: pa.Table) -> None:
-        self.documents += table.num_rows
-        self.n_bytes += pc.sum(pc.binary_length(table["text"])).as_py() or 0
-        seconds = max(time.monotonic() - self.started, 1e-9)
-        self.bar.update(self.documents, mb_per_s=self.n_bytes / 1e6 / seconds)
-
-    def note(self, name: str, event: dict) -> None:
+    def event(self, name: str, event: dict, on_unreadable: str) -> None:
         """Act on one event of a file: raise, warn, or nothing."""
         if event["event"] == "error":
             raise DataError(event["what"], why=event["why"], fix=event["fix"])
         if event["event"] == "unreadable":
-            if self.refuse:
-                raise unreadable(name, event["why"])
             after = f" (after {event['documents']:,} documents, which are kept)" if event["documents"] else ""
-            self.warn(f"{name} {event['why']}{after}")
+            self.unreadable(name, event["why"] + after, on_unreadable)
 
-    def note_bad_rows(self, table: pa.Table) -> None:
+    def unreadable(self, name: str, why: str, on_unreadable: str) -> None:
+        if on_unreadable == "refuse":
+            raise unreadable(name, why)
+        self.warn(f"{name} {why}")
+
+    def bad_rows(self, documents: pa.Table, on_unreadable: str) -> None:
         """The rows that are no documents: refused, or named in the first warnings."""
-        bad = table.filter(pc.equal(table["reason"], "bad_row")).select(["source", "note"])
-        for name, note in zip(*(bad.slice(0, WARNINGS)[c].to_pylist() for c in ("source", "note")), strict=True):
-            if self.refuse:
+        bad = documents.filter(pc.equal(documents["reason"], "bad_row")).slice(0, WARNINGS)
+        for name, note in zip(bad["source"].to_pylist(), bad["note"].to_pylist(), strict=True):
+            if on_unreadable == "refuse":
                 where, _, why = note.partition(": ")
                 raise unreadable(name, f"{where} is {why}")
             self.warn(f"{name}, {note}")
 
     def warn(self, text: str) -> None:
-        self.warned += 1
-        if self.warned <= WARNINGS:
-            more = " (further ones are in audit.json)" if self.warned == WARNINGS else ""
+        self.warnings.append(text)
+        if len(self.warnings) <= WARNINGS:
+            more = " (further ones are in audit.json)" if len(self.warnings) == WARNINGS else ""
             self.progress.warn(f"passed over: {text}{more}")
 
+    @property
+    def facts(self) -> tuple[int, int, list[str]]:
+        """What travels between machines."""
+        return self.documents, self.n_bytes, self.warnings
 
-def gather(found: Found, names: list[str], parts: Parts, progress: Progress) -> None:
-    """Fill `parts` from where they end. Raises DataError for what the recipe asks and a file doesn't have."""
-    if parts.whole:
-        return
-    with progress.bar("preparing") as bar, closing(_batches(found, parts.start)) as batches:
-        told = Gathering(found, progress, bar)
-        for name, why in found.unreadable:
-            told.note(name, {"event": "unreadable", "why": why, "documents": 0})
-        if parts.documents:
-            progress.say(f"going on after {parts.documents:,} documents that an earlier attempt has finished")
-        writer, ended = parts.open(), False
+    def replay(self, facts: tuple[int, int, list[str]]) -> None:
+        """Take over the facts of another machine."""
+        self.documents += facts[0]
+        self.n_bytes += facts[1]
+        for text in facts[2]:
+            self.warn(text)
+
+
+def gather_lot(found: Found, names: list[str], parts: Parts, told: Told, workers: int) -> Iterator[None]:
+    """Fill one lot's parts; yields as it goes on."""
+    on_unreadable = found.settings[0].on_unreadable
+    writer, ended = parts.open(), False
+    with closing(_batches(found, parts, workers)) as batches:
         for table in batches:
             if writer.full:
                 parts.close(writer, last=False)
@@ -91,16 +137,18 @@ def gather(found: Found, names: list[str], parts: Parts, progress: Progress) -> 
             for file, event in _events(table):
                 ended = ended or event["event"] == "end"
                 if not ended:
-                    told.note(names[file], event)
+                    told.event(names[file], event, on_unreadable)
                     writer.events.append((file, event))
             documents = table.filter(pc.is_valid(table["text"]))
             if documents.num_rows:
-                told.note_bad_rows(documents)
+                told.bad_rows(documents, on_unreadable)
                 writer.add(documents.select(PART_SCHEMA.names).cast(PART_SCHEMA))
-                told.advance(documents)
-        # A stream that stops early must never pass for a short corpus.
-        assert ended, "the engine stopped before the last pack"
-        parts.close(writer, last=True)
+                told.documents += documents.num_rows
+                told.n_bytes += pc.sum(pc.binary_length(documents["text"])).as_py()
+                yield
+    # A stream that stops early must never pass for a short corpus.
+    assert ended, "the engine stopped before the last pack"
+    parts.close(writer, last=True)
 
 
 def _events(table: pa.Table) -> Iterator[tuple[int, dict]]:
@@ -109,21 +157,17 @@ def _events(table: pa.Table) -> Iterator[tuple[int, dict]]:
         yield file, json.loads(event)
 
 
-def _batches(found: Found, start: tuple[int, int]) -> Iterator[pa.Table]:
-    """The worked documents and events of every file as tables of whole packs, in reading order."""
+def _batches(found: Found, parts: Parts, workers: int) -> Iterator[pa.Table]:
+    """The worked documents and events of a lot's files as tables of whole packs, in reading order."""
     # Daft takes half a second to import: only a preparation that really happens pays for it.
     from idiolect.corpus import engine
 
     rules = [resolve_rule(config, found.files) for config in found.settings]
-    config = found.settings[0]
-    size = sum(f.n_bytes for f in found.files) + (PARALLEL_BYTES if found.default_split is not None else 0)
-    workers = 1 if size < PARALLEL_BYTES else config.workers or os.cpu_count() or 1
     flow = engine.Flow()
 
     def packs() -> Iterator[pa.Table]:
-        return (pack.table(serial) for serial, pack in enumerate(read_packs(found, rules, start)))
+        return (pack.table(serial) for serial, pack in enumerate(read_packs(found, rules, parts.next, parts.stop)))
 
-    engine.start(config.engine)
     frame = engine.documents_frame(packs, PACK_SCHEMA, Work(found.settings), RESULT, workers, flow)
     with closing(engine.run(frame, flow)) as batches:
         yield from whole_packs(pa.Table.from_batches([batch]) for batch in batches)

@@ -79,17 +79,21 @@ class Pack:
             return pa.table({"serial": [serial], **row}, schema=PACK_SCHEMA)
 
 
-def read_packs(found: Found, rules: list[Rule], start: tuple[int, int] = (0, 0)) -> Iterator[Pack]:
-    """Every raw document from `start` (file, position) on, in order, and what happened to each file; `end` at last.
+def read_packs(
+    found: Found, rules: list[Rule], start: tuple[int, int] = (0, 0), stop: int | None = None
+) -> Iterator[Pack]:
+    """Every raw document from `start` (file, position) up to file `stop`, in order, what happened to each file; `end`.
 
-    `rules` has one entry for each of `found.settings`.
+    `rules` has one entry for each of `found.settings`. The default corpus and generated text come after all files.
     """
-    for index in range(start[0], len(found.files)):
+    for index in range(start[0], min(len(found.files), len(found.files) if stop is None else stop)):
         file = found.files[index]
         config, rule = found.settings[file.settings], rules[file.settings]
         yield from _packs_of(index, file, config, rule, start[1] if index == start[0] else 0)
-    if found.default_split is not None:
-        yield from _default_packs(len(found.files), found.default_split, start)
+    if stop is not None and stop <= len(found.files) - 1:
+        yield _event(-1, "end")
+        return
+    yield from _default_packs(found, start)
     if found.exact:
         yield from _exact_packs(found.settings[0], start)
     yield _event(-1, "end")
@@ -143,20 +147,23 @@ def _event(index: int, name: str, **facts) -> Pack:
     return Pack(index, kind="event", event=json.dumps({"event": name, **facts}, ensure_ascii=False))
 
 
-def _default_packs(first_file: int, split: str, start: tuple[int, int]) -> Iterator[Pack]:
+def _default_packs(found: Found, start: tuple[int, int]) -> Iterator[Pack]:
     """The default corpus's source files by name; they are read and parsed where the work is done."""
-    for index, library in enumerate(default.libraries(), first_file):
+    for index, file in enumerate(found.libraries, len(found.files)):
         if index < start[0]:
             continue
         skip = start[1] if index == start[0] else 0
-        pack, position, n_bytes = Pack(index, library.name, 0, kind="default"), 0, 0
+        library = default.library(file.name)
+        pack, position, n_bytes = Pack(index, file.name, 0, file.settings, "default"), 0, 0
         for module in default.modules_of(library):
             size = Path(library.root, module).stat().st_size
             if pack.texts and pack.n_bytes + size > 2 * PACK_BYTES:
                 if pack.first >= skip:
                     yield pack
-                pack = Pack(index, library.name, position, kind="default")
-            pack.add(module.as_posix(), "default", library.name, library.licence, default.LANGUAGE, "", split, "")
+                pack = Pack(index, file.name, position, file.settings, "default")
+            pack.add(
+                module.as_posix(), "default", library.name, file.licence, default.LANGUAGE, file.origin, file.split, ""
+            )
             pack.n_bytes += size
             n_bytes += size
             position += 1

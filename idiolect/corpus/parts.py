@@ -35,11 +35,15 @@ class Part:
 
 
 class Parts:
-    """The folder of a preparation's parts."""
+    """The folder of the parts of one lot: of the inputs from `first` up to, and without, `stop`."""
 
-    def __init__(self, folder: Path, schema: pa.Schema):
-        self.folder, self.schema = Path(folder), schema
+    def __init__(self, folder: Path, schema: pa.Schema, first: int, stop: int):
+        self.folder, self.schema, self.first, self.stop = Path(folder), schema, first, stop
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.look()
+
+    def look(self) -> None:
+        """See which parts are there."""
         self._done = list(self._found())
 
     def _found(self) -> Iterator[Part]:
@@ -57,9 +61,9 @@ class Parts:
         return iter(self._done)
 
     @property
-    def start(self) -> tuple[int, int]:
+    def next(self) -> tuple[int, int]:
         """File and position of the first document that no part holds."""
-        return self._done[-1].next if self._done else (0, 0)
+        return self._done[-1].next if self._done else (self.first, 0)
 
     @property
     def whole(self) -> bool:
@@ -78,10 +82,6 @@ class Parts:
     def close(self, writer: "PartWriter", *, last: bool) -> None:
         """Make a written part valid."""
         self._done.append(writer.finish(last))
-
-    def remove(self) -> None:
-        """Delete all parts."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @dataclass
@@ -123,3 +123,29 @@ class PartWriter:
         }
         write_json(self.path.with_suffix(".json"), facts)
         return Part(self.path, self.documents, self.events, self.next, last)
+
+
+class Lots:
+    """The parts of every lot of a preparation, in reading order."""
+
+    def __init__(self, folder: Path, schema: pa.Schema, ranges: list[tuple[int, int]]):
+        self.folder = Path(folder)
+        self._lots = [Parts(self.folder / f"lot-{a:06d}-{b:06d}", schema, a, b) for a, b in ranges]
+
+    def __iter__(self) -> Iterator[Parts]:
+        return iter(self._lots)
+
+    @property
+    def documents(self) -> int:
+        """Documents in all finished parts."""
+        return sum(part.documents for part in self.parts())
+
+    def parts(self) -> Iterator[Part]:
+        """Every finished part. Lots may have been filled elsewhere, so their folders are looked at again."""
+        for lot in self._lots:
+            lot.look()
+            yield from lot
+
+    def remove(self) -> None:
+        """Delete all parts."""
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -15,8 +15,8 @@ from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.exact.process import described
 from idiolect.corpus.explain import check_result, say_result
 from idiolect.corpus.find import EXACT, find
-from idiolect.corpus.gather import PART_SCHEMA, gather
-from idiolect.corpus.parts import Parts
+from idiolect.corpus.gather import PART_SCHEMA, gather, lots_of
+from idiolect.corpus.parts import Lots
 from idiolect.corpus.settle import settle
 from idiolect.corpus.sources import default
 from idiolect.errors import IdiolectError, RecipeError
@@ -33,19 +33,19 @@ def prepare(config: CorpusConfig, out: Path, progress: Progress, work: Path | No
     """
     _check_pattern(config)
     found = find(config)
-    libraries = default.libraries() if found.default_split is not None else []
-    names = [f.name for f in found.files] + [library.name for library in libraries] + [EXACT] * found.exact
-    parts = Parts(work or out / "parts", PART_SCHEMA)
+    libraries = [default.library(file.name) for file in found.libraries]
+    names = [file.name for file in (*found.files, *found.libraries)] + [EXACT] * found.exact
+    lots = Lots(work or out / "parts", PART_SCHEMA, lots_of(found, len(names)))
     try:
-        gather(found, names, parts, progress)
+        gather(found, names, lots, progress)
         # Texts drawn from a known law may repeat themselves: that is part of the law.
-        ledger = settle(parts, config, names, out, progress, unique=config.dedup.documents and not found.exact)
+        ledger = settle(lots, config, names, out, progress, unique=config.dedup.documents and not found.exact)
         for name, why in (*found.ignored, *found.unreadable):
             ledger.skip_file(name, why)
         check_result(config, ledger)
     except IdiolectError:
         # Another recipe or other files are needed, so nobody will come back for these parts.
-        parts.remove()
+        lots.remove()
         raise
     ledger.write_dropped(out / "dropped.parquet")
     audit = ledger.audit()
@@ -54,7 +54,7 @@ def prepare(config: CorpusConfig, out: Path, progress: Progress, work: Path | No
         audit["exact"] = described(config.exact)
     write_json(out / "audit.json", audit)
     say_result(audit, progress)
-    parts.remove()
+    lots.remove()
     return audit
 
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.documents import SCHEMA
 from idiolect.corpus.ledger import Ledger
-from idiolect.corpus.parts import Part, Parts
+from idiolect.corpus.parts import Lots, Part
 from idiolect.corpus.split import SPLITS
 from idiolect.corpus.writer import SplitWriter
 from idiolect.progress import Progress
@@ -20,16 +20,16 @@ from idiolect.progress import Progress
 ROWS = 8192
 
 
-def settle(parts: Parts, config: CorpusConfig, names: list[str], out: Path, progress: Progress, unique: bool) -> Ledger:
+def settle(lots: Lots, config: CorpusConfig, names: list[str], out: Path, progress: Progress, unique: bool) -> Ledger:
     """Write the splits and `dropped.parquet` into `out`; returns the books."""
     ledger = Ledger(config)
-    enter_events(parts, names, ledger)
+    enter_events(lots, names, ledger)
     with ExitStack() as stack:
         writers = {s: stack.enter_context(SplitWriter(out / f"{s}.parquet", SCHEMA)) for s in SPLITS}
-        bar = stack.enter_context(progress.bar("writing", total=parts.documents))
+        bar = stack.enter_context(progress.bar("writing", total=lots.documents))
         first = 0
         seen: set[bytes] = set()
-        for part in parts:
+        for part in lots.parts():
             for table in _tables(part):
                 reasons = np.asarray(table["reason"].to_pylist(), dtype=object)
                 if unique:
@@ -74,10 +74,10 @@ def digests_of(table: pa.Table) -> np.ndarray:
     return np.frombuffer(whole, dtype=">u8").reshape(-1, 2)
 
 
-def enter_events(parts: Parts, names: list[str], ledger: Ledger) -> None:
+def enter_events(lots: Lots, names: list[str], ledger: Ledger) -> None:
     """What happened to each file; an attempt that went on in the middle of a file said some of it twice."""
     seen: set[tuple[int, str]] = set()
-    for part in parts:
+    for part in lots.parts():
         for file, event in part.events:
             what = event["event"]
             if (file, what) in seen:

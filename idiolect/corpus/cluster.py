@@ -1,0 +1,67 @@
+"""Lots of files on a Ray cluster: each is worked on one core by the native pipeline, where there is room.
+
+A lot's parts go straight to the folder of prepared corpora, which every machine must see (a network file system), as
+it must see the files to read. Only counts and warnings travel back. We do not use Daft's own Ray runner: it returns
+partitions in no order and sends every text through the process that asked (tried with Daft 0.7.26, Ray 2.60).
+"""
+
+import os
+from collections.abc import Iterator
+
+# Read by Ray at import: nothing phones home.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# Ray 2.60 sets its variable of this name in workers, which would make Daft choose the cluster as its runner.
+os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+
+from idiolect.corpus.find import Found  # noqa: E402
+from idiolect.corpus.gather import Told, gather_lot  # noqa: E402
+from idiolect.corpus.parts import Parts  # noqa: E402
+from idiolect.errors import MissingExtra  # noqa: E402
+from idiolect.progress import Progress  # noqa: E402
+
+
+def each_lot(found: Found, names: list[str], lots: list[Parts]) -> Iterator[tuple]:
+    """Work every lot on the cluster at hand, or on one started here; yields each one's facts (`Told.facts`) as it ends.
+
+    Raises MissingExtra without Ray, and whatever a lot raises, once the others have been told to stop.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise MissingExtra("cluster", needs="Ray (--corpus.engine=ray)") from None
+    started_here = not ray.is_initialized()
+    if started_here:
+        workers = found.settings[0].workers or None
+        ray.init(
+            address=os.environ.get("RAY_ADDRESS"), num_cpus=None if "RAY_ADDRESS" in os.environ else workers,
+            include_dashboard=False, log_to_driver=False, logging_level="error",
+        )  # fmt: skip
+    try:
+        shared = ray.put((found, names))
+        task = ray.remote(num_cpus=1, max_retries=3)(_work_lot)
+        waiting = [task.remote(shared, parts) for parts in lots]
+        while waiting:
+            done, waiting = ray.wait(waiting)
+            for reference in done:
+                yield _result(reference)
+    finally:
+        if started_here:
+            ray.shutdown()
+
+
+def _result(reference) -> tuple:
+    import ray
+
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        # Ray wraps what a task raises; our errors are worded for the user as they are.
+        raise error.cause from error
+
+
+def _work_lot(shared: tuple[Found, list[str]], parts: Parts) -> tuple:
+    found, names = shared
+    told = Told(Progress.silent())
+    for _ in gather_lot(found, names, parts, told, workers=1):
+        pass
+    return told.facts
