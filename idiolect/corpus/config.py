@@ -9,6 +9,7 @@ from idiolect.config import Config, Items, field
 from idiolect.corpus.clean.config import CleanConfig
 from idiolect.corpus.dedup.config import DedupConfig
 from idiolect.corpus.exact.config import ExactConfig, MarkovConfig
+from idiolect.corpus.remote.config import FetchConfig
 
 
 class CorpusConfig(Config):
@@ -39,6 +40,7 @@ class CorpusConfig(Config):
     licence: str = field("unknown", "licence of your own files, recorded with each document")
     language: str = field("", "language of your own files (en, de, ...), recorded with each document")
 
+    fetch: FetchConfig = field(FetchConfig(), "how text is fetched from elsewhere")
     clean: CleanConfig = field(CleanConfig(), "what is mended in each text")
 
     dedup: DedupConfig = field(DedupConfig(), "what is there more than once")

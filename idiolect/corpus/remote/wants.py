@@ -1,0 +1,85 @@
+"""What a name leads to (`Want`), and what has become of it once it lies here (`Local`); fetched host by host."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from idiolect.corpus.remote.cache import Entry
+from idiolect.corpus.remote.fetch import Fetcher
+from idiolect.corpus.remote.urls import Unfetchable, Url
+from idiolect.progress import Progress
+
+
+@dataclass(frozen=True)
+class Want:
+    """A file to fetch, what it is to be called, and what is known of it beforehand."""
+
+    url: Url
+    name: str
+    origin: str
+    licence: str = ""
+    split: str = ""
+    sha256: str = ""
+    member: str = ""
+    authorization: str = ""
+    robots: bool = True
+    n_bytes: int = 0
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Local:
+    """A file that lies here. `problem` says why it does not, and `path` then leads nowhere.
+
+    `split` is where its publisher put it (empty when nobody did), `format` the reader when the ending misleads,
+    `settings` how it is best set.
+    """
+
+    path: Path
+    name: str
+    origin: str
+    licence: str = ""
+    split: str = ""
+    sha256: str = ""
+    format: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""
+
+
+def fetch_all(wants: Sequence[Want], fetcher: Fetcher, progress: Progress) -> list[Entry | Unfetchable]:
+    """Every file or what kept us from having it, in order. A host is asked by one thread, hosts at the same time."""
+    hosts: dict[str, list[int]] = {}
+    for i, want in enumerate(wants):
+        hosts.setdefault(want.url.host, []).append(i)
+    results: list[Entry | Unfetchable | None] = [None] * len(wants)
+    missing = [want for want in wants if fetcher.cache.entry(want.url.key) is None]
+    sizes = [want.n_bytes for want in missing]
+    total = sum(sizes) / 1e6 if sizes and all(sizes) else None
+    with progress.bar("fetching", total, "MB") as bar:
+
+        def advance(n: int) -> None:
+            bar.advance(n / 1e6, files=sum(r is not None for r in results))
+
+        def one_host(indices: list[int]) -> None:
+            for i in indices:
+                want = wants[i]
+                try:
+                    results[i] = fetcher.download(
+                        want.url, robots=want.robots, authorization=want.authorization, sha256=want.sha256,
+                        advance=advance,
+                    )  # fmt: skip
+                except Unfetchable as error:
+                    results[i] = error
+
+        pool = ThreadPoolExecutor(fetcher.config.parallel_hosts, thread_name_prefix="fetch")
+        try:
+            for job in [pool.submit(one_host, indices) for indices in hosts.values()]:
+                job.result()
+        except BaseException:
+            fetcher.stop()
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+    return [result for result in results if result is not None]
