@@ -6,9 +6,11 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from idiolect.config import Config, Items, field
-from idiolect.corpus.clean.config import CleanConfig
+from idiolect.corpus.clean.config import CleanConfig, PiiConfig
 from idiolect.corpus.dedup.config import DedupConfig
 from idiolect.corpus.exact.config import ExactConfig, MarkovConfig
+from idiolect.corpus.mixture.config import SourceConfig, check_sources
+from idiolect.corpus.mixture.settings import settings_of
 from idiolect.corpus.remote.config import FetchConfig
 
 
@@ -22,6 +24,14 @@ class CorpusConfig(Config):
     )
     validation_text: Items[str] = field((), "files kept for validation; with these, nothing of `text` is held out")
     test_text: Items[str] = field((), "files kept for the final test; with these, nothing of `text` is held out")
+
+    sources: Items[SourceConfig] = field((), "tables, [[corpus.sources]], instead of `text`: texts mixed by weight")
+    temperature: float = field(
+        1.0, "sources without weights count by size to this power; 0.7 reads small ones more often", ge=0, le=1
+    )
+    anneal_fraction: float = field(
+        0.1, "last part of the training over which weights move to each source's anneal_weight", gt=0, le=1
+    )
 
     documents: Literal["auto", "whole", "size", "blank_lines", "line", "separator", "starts"] = field(
         "auto",
@@ -42,6 +52,7 @@ class CorpusConfig(Config):
 
     fetch: FetchConfig = field(FetchConfig(), "how text is fetched from elsewhere")
     clean: CleanConfig = field(CleanConfig(), "what is mended in each text")
+    pii: PiiConfig = field(PiiConfig(), "what becomes of addresses, numbers and keys of persons")
 
     dedup: DedupConfig = field(DedupConfig(), "what is there more than once")
     min_characters: int = field(1, "shorter documents are dropped", ge=1)
@@ -72,6 +83,11 @@ class CorpusConfig(Config):
             raise ValueError('text is empty: name a file, a folder, a glob, or "default"')
         if "exact" in self.text and (len(self.text) > 1 or self.validation_text or self.test_text):
             raise ValueError('text = ["exact"] must stand alone: mixed with other text its entropy would be unknown')
+        if self.sources and self.text != ("default",):
+            raise ValueError("text and sources both say what to learn from: move text into a table of its own")
+        check_sources(self.sources, self.temperature)
+        for source in self.sources:
+            settings_of(self, source)
         if self.validation_fraction + self.test_fraction >= 1:
             raise ValueError("validation_fraction + test_fraction leave nothing to train on; their sum must be below 1")
         if self.documents == "starts" and not self.document_start:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from idiolect.corpus.config import CorpusConfig
+from idiolect.corpus.mixture.config import SourceConfig
+from idiolect.corpus.mixture.settings import settings_of
 from idiolect.errors import DataError
 from idiolect.rundir import PREPARED
 
@@ -50,14 +52,14 @@ class InputFile:
 
 @dataclass(frozen=True)
 class Found:
-    """What the recipe's names led to: files in reading order, whether `default` or `exact` is named, what is no text.
+    """What the recipe's names led to: files in reading order, libraries of `default`, `exact`, and what is no text.
 
     `ignored` and `unreadable` are (name, why); a recipe that refuses unreadable files minds only the latter.
     `settings` holds the corpus settings of each source, the recipe's own first.
     """
 
     files: list[InputFile]
-    default_split: str | None
+    libraries: list[InputFile]
     ignored: list[tuple[str, str]]
     unreadable: list[tuple[str, str]]
     settings: tuple[CorpusConfig, ...]
@@ -74,20 +76,33 @@ def find(config: CorpusConfig) -> Found:
     files: list[InputFile] = []
     ignored: list[tuple[str, str]] = []
     unreadable: list[tuple[str, str]] = []
-    default_split = None
+    libraries: list[InputFile] = []
     held_out = bool(config.validation_text or config.test_text)
     if EXACT in config.text:
-        return Found([], None, [], [], (config,), exact=True)
-    for split, wanted in (
-        ("test", config.test_text),
-        ("validation", config.validation_text),
-        ("train" if held_out else "", config.text),
+        return Found([], [], [], [], (config,), exact=True)
+    unnamed = SourceConfig.model_construct(name="", text=config.text, origin=None)
+    tables = config.sources or (unnamed,)
+    for split, wanted, settings, table in (
+        ("test", config.test_text, 0, unnamed),
+        ("validation", config.validation_text, 0, unnamed),
+        *(
+            ("train" if held_out else "", table.text, n if config.sources else 0, table)
+            for n, table in enumerate(tables, 1)
+        ),
     ):
+        below, origin = f"{table.name}/" if table.name else "", table.origin or ""
         for entry in dict.fromkeys(wanted):
-            if entry == DEFAULT:
-                default_split = split if default_split is None else default_split
+            if entry == DEFAULT or entry.startswith(f"{DEFAULT}:"):
+                for library in _libraries(entry):
+                    if library.root not in seen:
+                        seen.add(library.root)
+                        libraries.append(InputFile(
+                            f"{below}{library.name}", library.root, DEFAULT, "", split, table.name or library.name, 0,
+                            origin, library.licence, settings,
+                        ))  # fmt: skip
                 continue
-            for name, path, why in _expand(entry):
+            for found, path, why in _expand(entry):
+                name = f"{below}{found}"
                 if why:
                     (ignored if why == LINKED else unreadable).append((name, why))
                     continue
@@ -102,15 +117,33 @@ def find(config: CorpusConfig) -> Found:
                 names[name] = names.get(name, 0) + 1
                 unique = name if names[name] == 1 else f"{name}#{names[name]}"
                 source = name.split("/")[0]
-                files.append(InputFile(unique, path, kind, compression, split, source, path.stat().st_size))
-    if not files and default_split is None:
+                size = path.stat().st_size
+                files.append(InputFile(unique, path, kind, compression, split, source, size, origin, settings=settings))
+    if not files and not libraries:
         raise DataError(
             f"no text files in {', '.join(config.text)}",
             why=f"{len(ignored) + len(unreadable)} other files were passed over; "
             f"we read {' '.join(FORMATS)}, each also {' '.join(COMPRESSED)}",
             fix="name a file itself to read it as text whatever its ending, or another folder",
         )
-    return Found(files, default_split, ignored, unreadable, (config,))
+    own = tuple(settings_of(config, table) for table in config.sources)
+    return Found(files, libraries, ignored, unreadable, (config, *own))
+
+
+def _libraries(entry: str) -> list:
+    """`default` or `default:numpy` as libraries. Raises DataError naming those that are here."""
+    from idiolect.corpus.sources import default  # it reads what this module finds
+
+    libraries = default.libraries()
+    wanted = entry.removeprefix(DEFAULT).removeprefix(":")
+    found = [library for library in libraries if wanted in ("", library.name)]
+    if not found:
+        raise DataError(
+            f"the default corpus has no {wanted!r}",
+            why="its libraries here: " + ", ".join(library.name for library in libraries),
+            fix=f"default:{(difflib.get_close_matches(wanted, [x.name for x in libraries], 1) or ['python'])[0]}",
+        )
+    return found
 
 
 def format_of(path: Path, *, named: bool) -> tuple[str, str]:

@@ -8,11 +8,14 @@ from pathlib import Path
 from idiolect.config import flatten
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.find import find
+from idiolect.corpus.mixture.settings import content_of
 from idiolect.corpus.sources.default import summary
 from idiolect.rundir import sha256_file
 
 # Where the files lie and how many processes work on them do not change what comes out.
 NOT_CONTENT = ("text", "validation_text", "test_text", "engine", "workers")
+# How often a source is read is the trainer's business; the rest of its table is looked at by itself.
+NOT_CONTENT += ("sources", "temperature", "anneal_fraction")
 # ftfy and charset-normalizer decide characters; a new version may decide otherwise.
 DECIDING = ("ftfy", "charset-normalizer")
 
@@ -31,7 +34,11 @@ def fingerprint_of(config: CorpusConfig) -> dict:
             for f, h in zip(found.files, hashes, strict=True)
         ],
         "ignored": [name for name, _ in (*found.ignored, *found.unreadable)],
-        "default": {"split": found.default_split, "libraries": summary()} if found.default_split is not None else None,
+        "default": {
+            "files": [(file.name, file.split) for file in found.libraries],
+            "libraries": summary([file.name.rpartition("/")[2] for file in found.libraries]),
+        },
+        "sources": [content_of(source) for source in config.sources],
         "config": {
             key: value
             for key, value in flatten(config).items()

@@ -6,12 +6,15 @@ together (duplicates above all) is decided from the small features that each row
 
 import functools
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pyarrow as pa
 
+from idiolect.corpus.clean.lines import tidy
+from idiolect.corpus.clean.pii import mask
 from idiolect.corpus.clean.text import clean
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.packs import BAD, COLUMNS
@@ -36,6 +39,8 @@ class Row:
     reason: str = ""
     note: str = ""  # why a row is no document
     changed: bool = False  # whether cleaning changed it
+    tidied: str = ""  # what was taken out of it, counted by step, as JSON
+    pii: str = ""  # what was found in it, counted by kind, as JSON
     digest: bytes = bytes(16)
 
 
@@ -86,19 +91,20 @@ def _rows_of(pack: dict) -> list[Row]:
 
 
 def _default_rows(pack: dict) -> list[Row]:
-    library = next(lib for lib in default.libraries() if lib.name == pack["name"])
+    library = default.library(pack["name"])
     rows = []
-    for at, (module, split) in enumerate(zip(pack["texts"], pack["splits"], strict=True), pack["first"]):
+    told = zip(pack["texts"], pack["splits"], pack["origins"], strict=True)
+    for at, (module, split, origin) in enumerate(told, pack["first"]):
         try:
             passages = list(default.passages(library.root, Path(module)))
         except (SyntaxError, ValueError, RecursionError):
             # Deliberately broken examples and templates of source files; they document nothing.
             continue
         for name, prose in passages:
-            source = f"{library.name}/{name}"
+            source = f"{pack['name']}/{name}"
             rows.append(
                 Row(
-                    at, id_of(source, at), prose, source, library.licence, default.LANGUAGE, library.name, "",
+                    at, id_of(source, at), prose, source, library.licence, default.LANGUAGE, library.name, origin,
                     split, "text",
                 )
             )  # fmt: skip
@@ -126,23 +132,32 @@ class Steps:
         for row in rows:
             if row.kind == BAD:
                 row.reason = "bad_row"
-        for step in (self._clean, self._measure, self._decide):
+        for step in (self._clean, self._measure, self._hide, self._decide):
             step([row for row in rows if not row.reason])
         return rows
 
     def _clean(self, rows: list[Row]) -> None:
         for row in rows:
-            text = clean(row.text, self.config.clean)
-            row.text, row.changed = text, text != row.text
+            text, counts = tidy(clean(row.text, self.config.clean), self.config.clean)
+            row.text, row.changed, row.tidied = text, text != row.text, _noted(counts)
 
     def _measure(self, rows: list[Row]) -> None:
         for row in rows:
             row.reason = length_reason(row.text, self.config)
 
+    def _hide(self, rows: list[Row]) -> None:
+        for row in rows:
+            row.text, counts, drop = mask(row.text, self.config.pii)
+            row.pii, row.reason = _noted(counts), "pii" if drop else ""
+
     def _decide(self, rows: list[Row]) -> None:
         for row in rows:
             row.digest = digest_of(row.text)
             row.split = row.split or side_of(row.digest, self.config)
+
+
+def _noted(counts: dict[str, int]) -> str:
+    return json.dumps(counts, sort_keys=True) if counts else ""
 
 
 def length_reason(text: str, config: CorpusConfig) -> str:

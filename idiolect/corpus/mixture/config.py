@@ -68,6 +68,8 @@ def check_sources(sources: Sequence[SourceConfig], temperature: float) -> None:
     twice = [name for name, n in Counter(source.name for source in sources).items() if n > 1]
     if twice:
         raise ValueError(f'two sources are called "{twice[0]}": scores and shares are told apart by name')
+    if not sources and temperature != 1:
+        raise ValueError(f"temperature = {temperature} evens out sources, and there are none: [[corpus.sources]]")
     shared = [source for source in sources if source.tokens is None]
     weighted = [source.name for source in shared if source.weight is not None]
     if weighted and len(weighted) < len(shared):

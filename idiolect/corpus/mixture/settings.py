@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from idiolect.corpus.mixture.config import DOSES, SourceConfig
 
 if TYPE_CHECKING:
@@ -15,7 +17,10 @@ def settings_of(config: "CorpusConfig", source: SourceConfig) -> "CorpusConfig":
     values = {name: getattr(config, name) for name in type(config).model_fields}
     given = {name: value for name in type(source).model_fields if (value := getattr(source, name)) is not None}
     changed = {name: value for name, value in given.items() if name not in _OWN}
-    return type(config)(**{**values, "sources": (), "temperature": 1.0, **changed})
+    try:
+        return type(config)(**{**values, "sources": (), "temperature": 1.0, **changed})
+    except ValidationError as error:
+        raise ValueError(f'source "{source.name}": {error.errors()[0]["msg"].removeprefix("Value error, ")}') from None
 
 
 def content_of(source: SourceConfig) -> dict:

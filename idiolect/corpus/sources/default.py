@@ -14,7 +14,7 @@ import os
 import platform
 import sysconfig
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -67,6 +67,11 @@ def libraries() -> list[Library]:
     return found
 
 
+def library(name: str) -> Library:
+    """The library called so, be it under a source's name (`science/numpy`)."""
+    return next(found for found in libraries() if found.name == name.rpartition("/")[2])
+
+
 def modules_of(library: Library) -> list[Path]:
     """The library's source files that may hold docstrings, relative to its root, in order."""
     files = []
@@ -76,10 +81,10 @@ def modules_of(library: Library) -> list[Path]:
     return sorted(files, key=lambda p: p.as_posix())
 
 
-def summary() -> list[dict]:
-    """What identifies the default corpus: each library's version, licence and the hash of all its source files."""
+def summary(names: Iterable[str]) -> list[dict]:
+    """What identifies some of the libraries: each one's version, licence and the hash of all its source files."""
     out = []
-    for library in libraries():
+    for library in (library for library in libraries() if library.name in names):
         digest = hashlib.sha256()
         for module in modules_of(library):
             content = (library.root / module).read_bytes()
