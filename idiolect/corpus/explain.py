@@ -13,6 +13,8 @@ REASONS = {
     "too_short": ("shorter than min_characters", "--corpus.min_characters=1"),
     "too_long": ("longer than max_characters", "--corpus.max_characters=100000000, or --corpus.documents=size"),
     "empty": ("nothing but white space", "name files with text in them: --corpus.text=PATH"),
+    "pii": ("holding personal data or keys that corpus.pii says to drop", "--corpus.pii.mail=mask (or ip, key ...)"),
+    "generated_code": ("source files that a program wrote or minified", "--corpus.formats.generated_code=keep"),
     "bad_row": ("rows that are no documents", "mend the rows listed under skipped_files in audit.json"),
 }
 SHARE_TO_WARN = 0.2
@@ -51,7 +53,7 @@ def _nothing_left(ledger: Ledger) -> DataError:
         return DataError(
             "no file gave a document",
             why=first or "the files named are there, but they hold no text",
-            fix="name other files with --corpus.text=PATH; idiolect reads .txt .md .jsonl .csv .tsv .parquet",
+            fix="name other files with --corpus.text=PATH; idiolect reads text, tables, pages, books, mail, code and archives (docs/corpus.md)",
         )
     counts = {reason: entry["documents"] for reason, entry in ledger.dropped.items()}
     worst = max(counts, key=lambda reason: (counts[reason], reason))

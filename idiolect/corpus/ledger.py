@@ -3,6 +3,7 @@
 The account balances: documents read = kept + dropped, each drop under one reason.
 """
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from idiolect.corpus.clean.pii import hidden
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.documents import SCHEMA
 from idiolect.corpus.split import SPLITS
@@ -33,6 +35,10 @@ class Ledger:
         self.shares: Counter[tuple] = Counter()
         self.share_bytes: Counter[tuple] = Counter()
         self.encodings: Counter[str] = Counter()
+        self.tidied: Counter[str] = Counter()
+        self.pii: Counter[str] = Counter()
+        self.pii_documents: Counter[str] = Counter()
+        self.not_transformed: Counter[tuple[str, str]] = Counter()
         self.skipped_files: list[dict] = []
         self.n_skipped = self.n_bad_rows = 0
         self.lengths: Counter[int] = Counter()
@@ -58,6 +64,15 @@ class Ledger:
             self.shares[key] += row["bytes_count"]
             self.share_bytes[key] += row["bytes_sum"]
         self._sample(KEPT, documents)
+
+    def note(self, documents: pa.Table) -> None:
+        """Enter what cleaning took out of documents, and what personal data was found in them."""
+        for noted in documents["tidied"].to_pylist():
+            self.tidied.update(json.loads(noted) if noted else {})
+        for noted in documents["pii"].to_pylist():
+            if noted:
+                self.pii.update(found := json.loads(noted))
+                self.pii_documents.update(found.keys())
 
     def place(self, digests: np.ndarray) -> None:
         """Note where kept documents stand by hash (the first 8 bytes of each digest), for advice on shares."""
@@ -107,7 +122,7 @@ class Ledger:
         schema = pa.schema([pa.field("reason", pa.string()), *SCHEMA])
         with SplitWriter(path, schema) as writer:
             for reason in sorted(set(self._samples) - {KEPT}):
-                some = self._samples[reason]
+                some = _masked(self._samples[reason])
                 writer.add(some.add_column(0, "reason", pa.array([reason] * len(some), pa.string())))
 
     def audit(self) -> dict:
@@ -123,7 +138,18 @@ class Ledger:
                 reason: {**entry, "samples": [_shown(d) for d in self.samples(reason)[:AUDIT_SAMPLES]]}
                 for reason, entry in sorted(self.dropped.items())
             },
-            "cleaned": {"documents": self.changed},
+            "cleaned": {"documents": self.changed, "places": dict(sorted(self.tidied.items()))},
+            "pii": {
+                kind: {"found": n, "documents": self.pii_documents[kind], "action": getattr(self.config.pii, kind)}
+                for kind, n in sorted(self.pii.items())
+            },
+            "transformed": {
+                "made": list(self.config.clean.transforms),
+                "left_as_they_are": [
+                    {"transform": name, "language": language, "documents": n}
+                    for (name, language), n in sorted(self.not_transformed.items())
+                ],
+            },
             "sources": self._by("source", "licence"),
             "languages": self._by("language"),
             "lengths": [
@@ -153,4 +179,13 @@ class Ledger:
 
 
 def _shown(document: dict) -> dict:
-    return {"id": document["id"], "source": document["source"], "text": document["text"][:SAMPLE_CHARACTERS]}
+    # Masked before it is cut, with room for what the cut would part.
+    text = hidden(document["text"][: 2 * SAMPLE_CHARACTERS])[:SAMPLE_CHARACTERS]
+    return {"id": document["id"], "source": document["source"], "text": text}
+
+
+def _masked(documents: pa.Table) -> pa.Table:
+    """Samples as they may be kept: no artefact shows what a corpus may hide."""
+    column = documents.schema.get_field_index("text")
+    kind = documents.schema.field(column)
+    return documents.set_column(column, kind, pa.array(map(hidden, documents["text"].to_pylist()), kind.type))

@@ -13,6 +13,7 @@ from idiolect.corpus.documents import SCHEMA
 from idiolect.corpus.ledger import Ledger
 from idiolect.corpus.parts import Lots, Part
 from idiolect.corpus.split import SPLITS
+from idiolect.corpus.transformed import transformed
 from idiolect.corpus.writer import SplitWriter
 from idiolect.progress import Progress
 
@@ -38,6 +39,7 @@ def settle(lots: Lots, config: CorpusConfig, names: list[str], out: Path, progre
                             if digest in seen:
                                 reasons[at] = "duplicate"
                             seen.add(digest)
+                table = transformed(table, reasons, config, ledger.not_transformed)
                 _enter(table, reasons, ledger, writers)
                 first += table.num_rows
                 bar.update(first)
@@ -54,6 +56,7 @@ def _tables(part: Part) -> Iterator[pa.Table]:
 def _enter(table: pa.Table, reasons: np.ndarray, ledger: Ledger, writers: dict[str, SplitWriter]) -> None:
     ledger.read_documents += table.num_rows
     ledger.changed += pc.sum(table["changed"]).as_py() or 0
+    ledger.note(table)
     for reason in sorted(set(reasons) - {""}):
         dropped = table.filter(pa.array(reasons == reason))
         ledger.drop(reason, dropped)
@@ -76,19 +79,22 @@ def digests_of(table: pa.Table) -> np.ndarray:
 
 def enter_events(lots: Lots, names: list[str], ledger: Ledger) -> None:
     """What happened to each file; an attempt that went on in the middle of a file said some of it twice."""
-    seen: set[tuple[int, str]] = set()
+    seen: set[tuple[int, str, str]] = set()
     for part in lots.parts():
         for file, event in part.events:
             what = event["event"]
-            if (file, what) in seen:
+            key = (file, what, event.get("where", ""))
+            if key in seen:
                 continue
-            seen.add((file, what))
+            seen.add(key)
             if what == "opened":
                 ledger.files_read += event["files"]
                 ledger.read_bytes += event["n_bytes"]
                 ledger.encodings[event["encoding"]] += event["files"]
             elif what == "read" and not event["documents"]:
                 ledger.skip_file(names[file], "holds no documents")
+            elif what == "ignored":
+                ledger.skip_file(f"{names[file]}/{event['where']}", event["why"])
             elif what == "unreadable":
                 n = event["documents"]
                 after = f" (after {n:,} documents, which are kept)" if n else ""

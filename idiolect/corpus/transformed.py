@@ -1,0 +1,31 @@
+"""The transforms of words over a table of documents, as late as can be: when nothing else will look at the text.
+
+Each document's language decides, else the corpus's own. A text of which nothing is left is dropped for its length.
+"""
+
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+
+from idiolect.corpus.clean.transforms import left_out, transform
+from idiolect.corpus.config import CorpusConfig
+from idiolect.corpus.work import length_reason
+
+
+def transformed(table: pa.Table, reasons: np.ndarray, config: CorpusConfig, not_made: Counter) -> pa.Table:
+    """The table with the texts of what is kept transformed; `reasons` and `not_made` are brought up to date.
+
+    `not_made` counts documents by (transform, language) for which the language has no rules.
+    """
+    clean = config.clean
+    if not clean.transforms:
+        return table
+    texts, languages = table["text"].to_pylist(), table["language"].to_pylist()
+    for at in np.flatnonzero(reasons == ""):
+        language = languages[at] or config.language
+        texts[at] = transform(texts[at], language, clean)
+        not_made.update((name, language) for name in left_out(language, clean))
+        reasons[at] = length_reason(texts[at], config)
+    column = table.schema.get_field_index("text")
+    return table.set_column(column, table.schema.field(column), pa.array(texts, table.schema.field(column).type))
