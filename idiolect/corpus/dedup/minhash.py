@@ -47,7 +47,7 @@ class Signatures:
         n = self.config.shingle_words
         total = np.zeros(len(hashes), np.uint64)
         for offset, power in enumerate(powers(n)[0]):
-            total[: len(hashes) - offset] += hashes[offset:] * power
+            total[: max(len(hashes) - offset, 0)] += hashes[offset:] * power
         return mix(total)
 
     def _minima(

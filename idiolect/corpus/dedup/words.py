@@ -98,18 +98,16 @@ def _codes(text: str) -> np.ndarray:
 def _starts(kinds: np.ndarray) -> np.ndarray:
     inside = kinds == PART_OF_WORD
     begins = kinds == WORD
-    begins[0] |= inside[0]
+    begins[:1] |= inside[:1]
     begins[1:] |= inside[1:] & ~inside[:-1]
     return np.flatnonzero(begins)
 
 
 def places_of(text: str) -> tuple[np.ndarray, np.ndarray]:
     """Where each word of one text begins and ends, in characters."""
-    if not text:
-        return np.empty(0, np.int64), np.empty(0, np.int64)
     kinds = tables()[0][_codes(text)]
     inside = kinds == PART_OF_WORD
     last = kinds == WORD
-    last[-1] |= inside[-1]
+    last[-1:] |= inside[-1:]
     last[:-1] |= inside[:-1] & ~inside[1:]
     return _starts(kinds), np.flatnonzero(last) + 1

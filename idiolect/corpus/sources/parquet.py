@@ -33,7 +33,9 @@ def read(file: InputFile, config: CorpusConfig, rule: Rule) -> Iterator[Raw | Ba
 
 def _rows(file: InputFile, columns: Columns, config: CorpusConfig) -> Iterator[Raw | BadRow]:
     # Kept as dictionaries, a million copies of one long value cost one: sizes are known before they are unfolded.
-    with pq.ParquetFile(file.path, read_dictionary=list(columns.text)) as table:
+    schema = pq.read_schema(file.path)
+    strings = [c for c in columns.text if schema.field(c).type in (pa.string(), pa.large_string())]
+    with pq.ParquetFile(file.path, read_dictionary=strings) as table:
         number = total = 0
         for batch in table.iter_batches(batch_size=ROWS, columns=columns.wanted()):
             for name in columns.text:

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from idiolect.corpus.config import CorpusConfig
@@ -12,6 +12,8 @@ from idiolect.corpus.split import cuts
 from idiolect.errors import DataError
 
 USUAL = ("text", "content", "body", "document", "sentence")
+# Instead of names: every column there is, those without strings left out.
+EVERY = "*"
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Columns:
 def resolve_columns(config: CorpusConfig, file: InputFile, available: Sequence[str]) -> Columns:
     """Which of a table's columns to read. Raises DataError naming those there are."""
     text = config.text_columns or tuple(c for c in USUAL if c in available)[:1]
+    if text == (EVERY,):
+        text = tuple(available)
     if not text and len(available) == 1:
         text = (available[0],)
     for key, column in [("text_columns", c) for c in text] + [
@@ -78,5 +82,5 @@ def place_rows(
     for row in rows():
         if isinstance(row, Raw):
             split = "train" if n < train_end else "validation" if n < test_start else "test"
-            row, n = Raw(row.text, row.label, row.licence, split), n + 1
+            row, n = replace(row, split=split), n + 1
         yield row
