@@ -19,7 +19,7 @@ from idiolect.corpus.remote.urls import Unfetchable, parse
 from idiolect.corpus.remote.wants import Want
 
 NAME = re.compile(
-    r"hf:(?P<name>[\w.-]+(/[\w.-]+)?)(@(?P<revision>[^:\s]+))?(:(?P<config>[^/\s]+))?(/(?P<split>[\w.+-]+))?"
+    r"hf:(?P<name>\w[\w.-]*(/\w[\w.-]*)?)(@(?P<revision>[^:\s]+))?(:(?P<config>[^/\s]+))?(/(?P<split>[\w.+-]+))?"
 )
 DATA = re.compile(r"\.(parquet|arrow|jsonl|ndjson|json|csv|tsv|txt)(\.(gz|zst|bz2|xz))?$", re.IGNORECASE)
 SPLITS = {
@@ -66,7 +66,11 @@ def wants(entry: str, fetcher: Fetcher) -> list[Want]:
     key = parse(f"{_endpoint()}/datasets/{asked.name}?{quote(entry)}").key
     listing = fetcher.cache.listing(key) if fetcher.config.refresh == "never" else None
     if listing is None:
-        found = look_up(asked, fetcher)
+        try:
+            found = look_up(asked, fetcher)
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+            # A card is written by anybody, and anybody may answer in the hub's place.
+            raise _senseless(asked) from None
         with fetcher.cache.lock(key):
             fetcher.cache.list(key, vars(found))
     else:
@@ -120,13 +124,14 @@ def _page(fetcher: Fetcher, address: str, asked: Asked) -> tuple[Any, str]:
             + (f" with a revision {asked.revision}" if asked.revision else "") + ", or it needs your permission",
             fix="check the name; for a private or gated one, accept its terms in a browser and set HF_TOKEN",
         )  # fmt: skip
-    try:
-        if status != 200:
-            raise ValueError(status)
-        following = re.search(r'<([^>]+)>;\s*rel="next"', headers.get("link", ""))
-        return json.loads(body), following[1] if following else ""
-    except (ValueError, RecursionError):
-        raise Unfetchable(f"the hub's answer makes no sense (status {status})", fix="check HF_ENDPOINT") from None
+    if status != 200:
+        raise _senseless(asked)
+    following = re.search(r'<([^>]+)>;\s*rel="next"', headers.get("link", ""))
+    return json.loads(body), following[1] if following else ""
+
+
+def _senseless(asked: Asked) -> Unfetchable:
+    return Unfetchable(f"the hub's answer about {asked.name} makes no sense", fix="check the name, and HF_ENDPOINT")
 
 
 def _tree(fetcher: Fetcher, asked: Asked, commit: str) -> dict[str, dict[str, Any]]:

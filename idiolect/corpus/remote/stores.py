@@ -37,17 +37,19 @@ def locals_of(entry: str, config: FetchConfig, cache: Cache, progress: Progress)
     if scheme == "file":
         return [Local(Path(path), name, f"file://{path}") for path, name in _on_disk(rest)]
     listing = cache.listing(_key(entry)) if config.refresh == "never" else None
-    if listing is not None and all(cache.entry(_key(file["address"])) for file in listing):
-        return [_local(file, cache, cache.entry(_key(file["address"]))) for file in listing]
-    system = _system(scheme, config)
-    found = _list(system, scheme, rest, config)
-    entries = []
+    found = (listing or [])[: config.max_files or None]
+    held = [cache.entry(_key(file["address"])) for file in found]
+    if found and all(held):
+        return [_local(file, cache, entry) for file, entry in zip(found, held, strict=True)]
+    system, entries = _system(scheme, config), []
+    listing = listing or _list(system, scheme, rest)
+    found = listing[: config.max_files or None]
     with progress.bar("fetching", sum(file["bytes"] for file in found) / 1e6 or None, "MB") as bar:
         for file in found:
             with cache.lock(_key(file["address"])):
                 entries.append(_fetch(system, file, config, cache, lambda n: bar.advance(n / 1e6)))
     with cache.lock(_key(entry)):
-        cache.list(_key(entry), found)
+        cache.list(_key(entry), listing)
     return [_local(file, cache, entry) for file, entry in zip(found, entries, strict=True)]
 
 
@@ -61,7 +63,7 @@ def _system(scheme: str, config: FetchConfig):
         raise MissingExtra("remote", needs=f"{package}, which reads {scheme}://,") from None
 
 
-def _list(system, scheme: str, rest: str, config: FetchConfig) -> list[dict[str, Any]]:
+def _list(system, scheme: str, rest: str) -> list[dict[str, Any]]:
     """Every file as {address, name, version, bytes}, by name."""
     with _Explained():
         if glob.has_magic(rest):
@@ -79,7 +81,7 @@ def _list(system, scheme: str, rest: str, config: FetchConfig) -> list[dict[str,
         })  # fmt: skip
     if not files:
         raise Unfetchable("no file is there", fix="check the bucket, the path and your credentials")
-    return files[: config.max_files or None]
+    return files
 
 
 def _version(info: dict[str, Any]) -> str:
