@@ -9,6 +9,7 @@ from idiolect.config import Config, Items, field
 from idiolect.corpus.clean.config import CleanConfig, PiiConfig
 from idiolect.corpus.dedup.config import DedupConfig
 from idiolect.corpus.exact.config import ExactConfig, MarkovConfig
+from idiolect.corpus.filters.quality_config import PerplexityConfig, QualityConfig
 from idiolect.corpus.mixture.config import SourceConfig, check_sources
 from idiolect.corpus.mixture.settings import settings_of
 from idiolect.corpus.remote.config import FetchConfig
@@ -54,6 +55,8 @@ class CorpusConfig(Config):
     clean: CleanConfig = field(CleanConfig(), "what is mended in each text")
     pii: PiiConfig = field(PiiConfig(), "what becomes of addresses, numbers and keys of persons")
 
+    quality: QualityConfig = field(QualityConfig(), "a classifier that your examples teach, and what it drops")
+    perplexity: PerplexityConfig = field(PerplexityConfig(), "a language model of good text, and what it drops")
     dedup: DedupConfig = field(DedupConfig(), "what is there more than once")
     min_characters: int = field(1, "shorter documents are dropped", ge=1)
     max_characters: int = field(10_000_000, "longer documents are dropped", ge=1)

@@ -15,6 +15,9 @@ REASONS = {
     "empty": ("nothing but white space", "name files with text in them: --corpus.text=PATH"),
     "pii": ("holding personal data or keys that corpus.pii says to drop", "--corpus.pii.mail=mask (or ip, key ...)"),
     "generated_code": ("source files that a program wrote or minified", "--corpus.formats.generated_code=keep"),
+    "low_quality": ("of too low quality in the eyes of the classifier", "--corpus.quality.threshold=0"),
+    "surprising": ("too surprising to the model of good text", "--corpus.perplexity.drop_worst=0"),
+    "predictable": ("too predictable to the model of good text", "--corpus.perplexity.drop_best=0"),
     "bad_row": ("rows that are no documents", "mend the rows listed under skipped_files in audit.json"),
 }
 SHARE_TO_WARN = 0.2

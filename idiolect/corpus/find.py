@@ -10,6 +10,7 @@ import glob
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.mixture.config import SourceConfig
@@ -55,7 +56,7 @@ class Found:
     """What the recipe's names led to: files in reading order, libraries of `default`, `exact`, and what is no text.
 
     `ignored` and `unreadable` are (name, why); a recipe that refuses unreadable files minds only the latter.
-    `settings` holds the corpus settings of each source, the recipe's own first.
+    `settings` holds the corpus settings of each source, the recipe's own first; `judges` what models say (`judged.py`).
     """
 
     files: list[InputFile]
@@ -64,6 +65,7 @@ class Found:
     unreadable: list[tuple[str, str]]
     settings: tuple[CorpusConfig, ...]
     exact: bool = False
+    judges: Any = None
 
 
 def find(config: CorpusConfig) -> Found:

@@ -6,7 +6,9 @@ all documents together and writes the splits. The result does not depend on the 
 on how often it was interrupted.
 """
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +17,7 @@ from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.exact.process import described
 from idiolect.corpus.explain import check_result, say_result
 from idiolect.corpus.find import EXACT, find
+from idiolect.corpus.judged import SCORED, Verdicts
 from idiolect.corpus.gather import PART_SCHEMA, gather, lots_of
 from idiolect.corpus.parts import Lots
 from idiolect.corpus.settle import settle
@@ -24,22 +27,26 @@ from idiolect.progress import Progress
 from idiolect.rundir import write_json
 
 
-def prepare(config: CorpusConfig, out: Path, progress: Progress, work: Path | None = None) -> dict:
+def prepare(config: CorpusConfig, out: Path, progress: Progress, work: Path | None = None, judges: Any = None) -> dict:
     """Write `{train,validation,test,dropped}.parquet` and `audit.json` into `out`; returns the audit.
 
     Byte-identical for the same input and settings. Finished parts stay in `work` (default: below `out`) until all is
     done; a preparation that is given the same folder again goes on after them. Raises DataError when nothing is
-    found, nothing is left, a held-out part is empty, or (on_unreadable = refuse) a file can't be used.
+    found, nothing is left, a held-out part is empty, or (on_unreadable = refuse) a file can't be used. `judges` are
+    what models say of documents (`stages/judging.py`); they stand to the right of this room, so they are received.
     """
     _check_pattern(config)
-    found = find(config)
+    found = dataclasses.replace(find(config), judges=judges)
     libraries = [default.library(file.name) for file in found.libraries]
     names = [file.name for file in (*found.files, *found.libraries)] + [EXACT] * found.exact
     lots = Lots(work or out / "parts", PART_SCHEMA, lots_of(found, len(names)))
     try:
         gather(found, names, lots, progress)
         # Texts drawn from a known law may repeat themselves: that is part of the law.
-        ledger = settle(lots, config, names, out, progress, unique=config.dedup.documents and not found.exact)
+        unique = config.dedup.documents and not found.exact
+        scored = (part.table(SCORED) for part in lots.parts())
+        verdicts = Verdicts(scored, config, judges.about() if judges else {})
+        ledger = settle(lots, config, names, out, progress, unique, verdicts)
         for name, why in (*found.ignored, *found.unreadable):
             ledger.skip_file(name, why)
         check_result(config, ledger)
@@ -48,7 +55,8 @@ def prepare(config: CorpusConfig, out: Path, progress: Progress, work: Path | No
         lots.remove()
         raise
     ledger.write_dropped(out / "dropped.parquet")
-    audit = ledger.audit()
+    verdicts.write(out)
+    audit = ledger.audit() | verdicts.audit()
     audit["libraries"] = [{"library": x.name, "version": x.version, "licence": x.licence} for x in libraries]
     if found.exact:
         audit["exact"] = described(config.exact)

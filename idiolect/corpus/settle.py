@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.documents import SCHEMA
+from idiolect.corpus.judged import Verdicts
 from idiolect.corpus.ledger import Ledger
 from idiolect.corpus.parts import Lots, Part
 from idiolect.corpus.split import SPLITS
@@ -21,7 +22,7 @@ from idiolect.progress import Progress
 ROWS = 8192
 
 
-def settle(lots: Lots, config: CorpusConfig, names: list[str], out: Path, progress: Progress, unique: bool) -> Ledger:
+def settle(lots: Lots, config: CorpusConfig, names: list[str], out: Path, progress: Progress, unique: bool, verdicts: Verdicts) -> Ledger:
     """Write the splits and `dropped.parquet` into `out`; returns the books."""
     ledger = Ledger(config)
     enter_events(lots, names, ledger)
@@ -33,6 +34,7 @@ def settle(lots: Lots, config: CorpusConfig, names: list[str], out: Path, progre
         for part in lots.parts():
             for table in _tables(part):
                 reasons = np.asarray(table["reason"].to_pylist(), dtype=object)
+                verdicts.enter(table, reasons)
                 if unique:
                     for at, digest in enumerate(table["digest"].to_pylist()):
                         if not reasons[at]:

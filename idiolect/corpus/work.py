@@ -7,9 +7,11 @@ together (duplicates above all) is decided from the small features that each row
 import functools
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -42,6 +44,8 @@ class Row:
     tidied: str = ""  # what was taken out of it, counted by step, as JSON
     pii: str = ""  # what was found in it, counted by kind, as JSON
     digest: bytes = bytes(16)
+    quality: float = math.nan  # as judged; NaN: not
+    nats_per_byte: float = math.nan
 
 
 TYPES = {str: pa.large_string(), int: pa.int64(), bool: pa.bool_(), float: pa.float32(), bytes: pa.large_binary()}
@@ -52,8 +56,8 @@ RESULT = pa.large_list(pa.struct(list(FIELDS.items())))
 class Work:
     """The work on packs: a picklable callable that carries every source's settings into other processes."""
 
-    def __init__(self, settings: Sequence[CorpusConfig]):
-        self.settings = tuple(settings)
+    def __init__(self, settings: Sequence[CorpusConfig], judges: Any = None):
+        self.settings, self.judges = tuple(settings), judges
 
     def __call__(self, packs: list[dict]) -> pa.Array:
         """One list of documents for each pack, as an Arrow array."""
@@ -67,7 +71,7 @@ class Work:
         return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), structs).cast(RESULT)
 
     def _rows(self, pack: dict) -> list[Row]:
-        steps = _steps(self.settings[pack["settings"]])
+        steps = _steps(self.settings[pack["settings"]], self.judges)
         if pack["kind"] == "default":
             rows = _default_rows(pack)
         else:
@@ -117,22 +121,22 @@ def id_of(source: str, position: int | str) -> str:
 
 
 @functools.lru_cache(maxsize=64)
-def _steps(config: CorpusConfig) -> "Steps":
-    return Steps(config)
+def _steps(config: CorpusConfig, judges: Any) -> "Steps":
+    return Steps(config, judges)
 
 
 class Steps:
     """The steps of one source's settings, in order; each sees the rows that no step before it has dropped."""
 
-    def __init__(self, config: CorpusConfig):
-        self.config = config
+    def __init__(self, config: CorpusConfig, judges: Any = None):
+        self.config, self.judges = config, judges
 
     def __call__(self, rows: list[Row]) -> list[Row]:
         """The same rows, cleaned and judged."""
         for row in rows:
             if row.kind == BAD:
                 row.reason = "bad_row"
-        for step in (self._clean, self._measure, self._hide, self._decide):
+        for step in (self._clean, self._measure, self._judge, self._hide, self._decide):
             step([row for row in rows if not row.reason])
         return rows
 
@@ -144,6 +148,14 @@ class Steps:
     def _measure(self, rows: list[Row]) -> None:
         for row in rows:
             row.reason = length_reason(row.text, self.config)
+
+    def _judge(self, rows: list[Row]) -> None:
+        texts = [row.text for row in rows]
+        if self.judges is None or not texts:
+            return
+        for name, values in (("quality", self.judges.scores(texts)), ("nats_per_byte", self.judges.nats(texts))):
+            for row, value in zip(rows, () if values is None else values, strict=values is not None):
+                setattr(row, name, float(value))
 
     def _hide(self, rows: list[Row]) -> None:
         for row in rows:

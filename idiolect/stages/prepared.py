@@ -32,9 +32,15 @@ def corpus(job: Job) -> Path:
     from idiolect.corpus.prepare import prepare
 
     config = job.recipe.corpus
+    asked = None
+    if config.quality.on or config.perplexity.on:
+        from idiolect.stages.judging import judges
+
+        asked = judges(job)
+    reads = fingerprint_of(config) | ({"judges": asked.content} if asked else {})
     return _stage(
-        job, "corpus", fingerprint_of(config),
-        lambda out: prepare(config, out, job.progress, work=rundir.workspace(out)),
+        job, "corpus", reads,
+        lambda out: prepare(config, out, job.progress, work=rundir.workspace(out), judges=asked),
     )  # fmt: skip
 
 

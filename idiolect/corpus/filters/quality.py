@@ -86,13 +86,13 @@ def sample(texts: Iterable[str], most: int, seed: int, characters: int) -> list[
     drawn: dict[bytes, str] = {}
     for text in texts:
         if text.strip():
-            drawn[_draw(digest_of(text), seed)] = text[:characters]
+            drawn[draw_of(digest_of(text), seed)] = text[:characters]
         if len(drawn) >= 2 * most + 1000:
             drawn = dict(sorted(drawn.items())[:most])
     return [text for _, text in sorted(drawn.items())[:most]]
 
 
-def _draw(digest: bytes, seed: int) -> bytes:
+def draw_of(digest: bytes, seed: int) -> bytes:
     return hashlib.blake2b(digest, digest_size=8, salt=seed.to_bytes(8, "little")).digest()
 
 
@@ -102,7 +102,7 @@ def teach(examples: list[Example], config: QualityConfig) -> Quality:
     targets = np.array([e.target for e in examples])
     _check(targets)
     rows, active = _compact(rows_of(texts, config.hash_bits))
-    draws = [_draw(e.digest, config.seed) for e in examples]
+    draws = [draw_of(e.digest, config.seed) for e in examples]
     # By rank, not by remainder: every fold then has its share of the few.
     fold = np.empty(len(draws), int)
     for side in (targets >= 0.5, targets < 0.5):
@@ -192,7 +192,7 @@ def keeps(scores: np.ndarray, digests: list[bytes], config: QualityConfig, thres
     """Which documents stay. A Pareto draw is a pure function of the text and the seed (GPT-3: np.random.pareto(9))."""
     if config.keep != "pareto":
         return np.asarray(scores) >= threshold
-    draws = np.array([int.from_bytes(_draw(d, config.seed), "big") + 0.5 for d in digests]) / 2**64
+    draws = np.array([int.from_bytes(draw_of(d, config.seed), "big") + 0.5 for d in digests]) / 2**64
     return draws ** (-1 / config.pareto) - 1 > 1 - np.asarray(scores)
 
 
