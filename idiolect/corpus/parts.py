@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from idiolect import faults
 from idiolect.rundir import fsync_path, write_json
 
 PART_BYTES = 64 << 20
@@ -122,6 +123,7 @@ class PartWriter:
             "file_bytes": self.path.stat().st_size,
         }
         write_json(self.path.with_suffix(".json"), facts)
+        faults.reached("corpus.after_part")
         return Part(self.path, self.documents, self.events, self.next, last)
 
 
