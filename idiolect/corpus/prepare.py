@@ -17,8 +17,8 @@ from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.exact.process import described
 from idiolect.corpus.explain import check_result, say_result
 from idiolect.corpus.find import EXACT, find
-from idiolect.corpus.judged import SCORED, Verdicts
 from idiolect.corpus.gather import PART_SCHEMA, gather, lots_of
+from idiolect.corpus.judged import SCORED, Verdicts
 from idiolect.corpus.parts import Lots
 from idiolect.corpus.settle import settle
 from idiolect.corpus.sources import default

@@ -22,7 +22,9 @@ from idiolect.progress import Progress
 ROWS = 8192
 
 
-def settle(lots: Lots, config: CorpusConfig, names: list[str], out: Path, progress: Progress, unique: bool, verdicts: Verdicts) -> Ledger:
+def settle(
+    lots: Lots, config: CorpusConfig, names: list[str], out: Path, progress: Progress, unique: bool, verdicts: Verdicts
+) -> Ledger:
     """Write the splits and `dropped.parquet` into `out`; returns the books."""
     ledger = Ledger(config)
     enter_events(lots, names, ledger)
