@@ -9,6 +9,7 @@ from idiolect.config import Config, Items, field
 from idiolect.corpus.clean.config import CleanConfig, PiiConfig
 from idiolect.corpus.dedup.config import DedupConfig
 from idiolect.corpus.exact.config import ExactConfig, MarkovConfig
+from idiolect.corpus.extract.config import FormatsConfig
 from idiolect.corpus.filters.quality_config import PerplexityConfig, QualityConfig
 from idiolect.corpus.mixture.config import SourceConfig, check_sources
 from idiolect.corpus.mixture.settings import settings_of
@@ -50,8 +51,10 @@ class CorpusConfig(Config):
     encoding: str = field("auto", "encoding of text files; auto takes a BOM, else UTF-8 if valid, else detects")
     licence: str = field("unknown", "licence of your own files, recorded with each document")
     language: str = field("", "language of your own files (en, de, ...), recorded with each document")
+    about: str = field("", "a TOML file of what only its author knows, for the datasheet and the public summary")
 
     fetch: FetchConfig = field(FetchConfig(), "how text is fetched from elsewhere")
+    formats: FormatsConfig = field(FormatsConfig(), "how pages, mark-up, mail, code and archives are read")
     clean: CleanConfig = field(CleanConfig(), "what is mended in each text")
     pii: PiiConfig = field(PiiConfig(), "what becomes of addresses, numbers and keys of persons")
 

@@ -31,11 +31,13 @@ class Rule:
 
 def resolve_rule(config: CorpusConfig, files: list[InputFile]) -> Rule:
     """The rule with its size filled in: about a hundred pieces at least, so that a held-out part exists."""
-    texts = [f for f in files if f.format == "text"]
+    texts = [f for f in files if f.format in ("text", "markdown", "rst", "code")]
     total = sum(f.n_bytes * (3 if f.compression else 1) for f in texts)
     size = config.document_characters
     if not size:
-        size = CUT_BEYOND if len(texts) >= MANY_FILES else min(max(total // WANTED_PIECES, SMALLEST), LARGEST)
+        # An archive may hold any number of files, and in a first look none is opened.
+        many = len(texts) >= MANY_FILES or any(f.format in ("zip", "tar") for f in files)
+        size = CUT_BEYOND if many else min(max(total // WANTED_PIECES, SMALLEST), LARGEST)
     return Rule(config.documents, size, config.separator, config.document_start)
 
 

@@ -56,7 +56,7 @@ def _nothing_left(ledger: Ledger) -> DataError:
         return DataError(
             "no file gave a document",
             why=first or "the files named are there, but they hold no text",
-            fix="name other files with --corpus.text=PATH; idiolect reads text, tables, pages, books, mail, code and archives (docs/corpus.md)",
+            fix="name other files with --corpus.text=PATH; docs/corpus.md lists the formats",
         )
     counts = {reason: entry["documents"] for reason, entry in ledger.dropped.items()}
     worst = max(counts, key=lambda reason: (counts[reason], reason))

@@ -102,8 +102,7 @@ class Told:
         bad = documents.filter(pc.equal(documents["reason"], "bad_row")).slice(0, WARNINGS)
         for name, note in zip(bad["source"].to_pylist(), bad["note"].to_pylist(), strict=True):
             if on_unreadable == "refuse":
-                where, _, why = note.partition(": ")
-                raise unreadable(name, f"{where} is {why}")
+                raise unreadable(f"{name},", note)
             self.warn(f"{name}, {note}")
 
     def warn(self, text: str) -> None:

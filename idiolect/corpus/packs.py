@@ -17,7 +17,7 @@ from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.divide import Rule
 from idiolect.corpus.exact import process
 from idiolect.corpus.find import EXACT, Found, InputFile
-from idiolect.corpus.sources import BadRow, Opened, Raw, default, reader_of
+from idiolect.corpus.sources import BadRow, Ignored, Opened, Raw, default, reader_of
 from idiolect.corpus.split import sides
 from idiolect.corpus.streams import Unreadable
 from idiolect.errors import DataError
@@ -107,6 +107,9 @@ def _packs_of(index: int, file: InputFile, config: CorpusConfig, rule: Rule, sta
             if isinstance(item, Opened):
                 if not start:
                     yield _event(index, "opened", encoding=item.encoding, n_bytes=item.n_bytes, files=1)
+                continue
+            if isinstance(item, Ignored):
+                yield _event(index, "ignored", where=item.where, why=item.why)
                 continue
             position += 1
             if position <= start:

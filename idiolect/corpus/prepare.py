@@ -21,7 +21,7 @@ from idiolect.corpus.gather import PART_SCHEMA, gather, lots_of
 from idiolect.corpus.judged import SCORED, Verdicts
 from idiolect.corpus.parts import Lots
 from idiolect.corpus.settle import settle
-from idiolect.corpus.sources import default
+from idiolect.corpus.sources import check_installed, default
 from idiolect.errors import IdiolectError, RecipeError
 from idiolect.progress import Progress
 from idiolect.rundir import write_json
@@ -37,6 +37,7 @@ def prepare(config: CorpusConfig, out: Path, progress: Progress, work: Path | No
     """
     _check_pattern(config)
     found = dataclasses.replace(find(config), judges=judges)
+    check_installed(found.files)
     libraries = [default.library(file.name) for file in found.libraries]
     names = [file.name for file in (*found.files, *found.libraries)] + [EXACT] * found.exact
     lots = Lots(work or out / "parts", PART_SCHEMA, lots_of(found, len(names)))

@@ -19,6 +19,7 @@ from idiolect.corpus.clean.lines import tidy
 from idiolect.corpus.clean.pii import mask
 from idiolect.corpus.clean.text import clean
 from idiolect.corpus.config import CorpusConfig
+from idiolect.corpus.extract import BYTES, BadDocument, text_of
 from idiolect.corpus.packs import BAD, COLUMNS
 from idiolect.corpus.sources import default
 from idiolect.corpus.split import digest_of, side_of
@@ -136,9 +137,18 @@ class Steps:
         for row in rows:
             if row.kind == BAD:
                 row.reason = "bad_row"
-        for step in (self._clean, self._measure, self._judge, self._hide, self._decide):
+        for step in (self._extract, self._clean, self._measure, self._judge, self._hide, self._decide):
             step([row for row in rows if not row.reason])
         return rows
+
+    def _extract(self, rows: list[Row]) -> None:
+        for row in rows:
+            try:
+                row.text = text_of(row.kind, row.text, self.config.formats)
+            except BadDocument as error:
+                row.reason, row.note = error.reason, f"{row.origin or 'the document'}: {error}"
+                # What is left in the books is how it begins; of bytes there is nothing that a person could read.
+                row.text = "" if row.kind in BYTES else row.text[:300]
 
     def _clean(self, rows: list[Row]) -> None:
         for row in rows:
