@@ -100,6 +100,8 @@ def parse(arguments: Sequence[str]) -> Request | None:
     if {"-h", "--help"} & set(arguments[1:]):
         print(_parser(verb).format_help())
         return None
+    if arguments[1:2] and arguments[1] in VERBS[verb].subjects:
+        arguments = [verb, "--what", *arguments[1:]]
     known, rest = _parser(verb).parse_known_args(_settings_joined(verb, arguments[1:]))
     own = {option.name: getattr(known, option.name) for option in VERBS[verb].options}
     target, flags = _settings(verb, known.target, rest, own.get(VERBS[verb].more))

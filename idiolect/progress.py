@@ -20,6 +20,8 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
+from idiolect.visible import UNPRINTABLE
+
 PLAIN_LINE_EVERY_SECONDS = 5.0
 
 
@@ -74,9 +76,24 @@ class Progress:
             table.add_row(*(Text(str(cell)) for cell in row))
         (self._results if result else self._console).print(table)
 
-    def show(self, text: str) -> None:
+    def show(self, text: str, style: str = "") -> None:
         """A line of the result itself: to standard output, unless that is kept for one line of JSON."""
-        self._results.print(Text(text))
+        self._results.print(Text(text, style=style))
+
+    def draw(self, drawing: Any) -> None:
+        """Something that rich can draw, as part of the result."""
+        self._results.print(drawing)
+
+    @contextlib.contextmanager
+    def paged(self) -> Iterator[None]:
+        """What is shown meanwhile goes through the user's pager, where somebody reads it on a terminal."""
+        if self._results is self._console or not self._results.is_terminal:
+            yield
+            return
+        # Colours, and no pager at all for what fits on one screen.
+        os.environ.setdefault("LESS", "-RFX")
+        with self._results.pager(styles=True):
+            yield
 
     @contextlib.contextmanager
     def bar(self, label: str, total: float | None = None, unit: str = "documents") -> Iterator["Bar"]:
@@ -207,7 +224,9 @@ def show_count(n: float, unit: str = "") -> str:
 
 def print_result(value: dict) -> None:
     """The one line of JSON that `--json` promises as the last line of standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
+    line = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    # The same value, spelt so that no control character of a text reaches the terminal.
+    sys.stdout.write(UNPRINTABLE.sub(lambda found: f"\\u{ord(found.group()):04x}", line) + "\n")
     sys.stdout.flush()
 
 

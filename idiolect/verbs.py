@@ -32,6 +32,7 @@ class Verb:
     options: tuple[Option, ...] = ()
     target: str | None = TARGET
     more: str = ""  # the option that further targets are added to
+    subjects: tuple[str, ...] = ()  # words that may stand first in place of --what
 
 
 TEXT = Option("--text", "a file, folder or glob of text; may be given several times", "PATH", repeat=True)
@@ -134,12 +135,16 @@ VERBS: dict[str, Verb] = {
             ("idiolect compare mine.toml --families all --budget 1e13flops --parameters 1e6", "equal operations"),
             ("idiolect compare small.toml deep.toml --budget 5e6tokens --seeds 5", "recipes against each other"),
             ("idiolect compare mine.toml --vary model.n_layers=2,4 --vary model.norm=rms,layer", "a grid of four"),
+            ("idiolect compare mine.toml --ablate corpus.clean.lowercase,corpus.clean.stem", "with and without each"),
         ),
         (
             Option("--families", 'architectures, such as gpt,lstm, or "all"', "KIND,KIND", repeat=True),
             Option("--with", "a further recipe (the same as naming it after the first)", "RECIPE", repeat=True),
             Option(
                 "--vary", "a setting of the recipe and what it may be; several make a grid", "KEY=VALUES", repeat=True
+            ),
+            Option(
+                "--ablate", "settings whose effect is measured, one at a time: a switch, or KEY=VALUE", "KEY,KEY", True
             ),
             Option("--budget", "what each run may spend: 60s, 2m, 5e6tokens or 1e13flops", "BUDGET"),
             Option("--parameters", "size every model to about so many (default: as the recipe's own)", "N"),
@@ -201,7 +206,10 @@ VERBS: dict[str, Verb] = {
         (
             ("idiolect show mine.toml", "all settings"),
             ("idiolect show mine.toml --what tokenizer", "bytes per token, longest and unseen tokens"),
-            ("idiolect show runs/mine --what corpus", "documents, drops and their samples"),
+            ("idiolect show corpus runs/mine", "what was read, what fell and why, what is kept"),
+            ("idiolect show corpus runs/mine --reason near_duplicate", "pairs side by side"),
+            ("idiolect show corpus mine.toml --search '(?i)lorem' --sample 5 --seed 3", "a sample of what matches"),
+            ("idiolect show corpus mine.toml --datasheet --out datasheet.md", "or --summary: for the AI Act"),
             ("idiolect show --what schema > idiolect.schema.json", "a JSON Schema for your editor"),
             ("idiolect show runs/mine --embeddings --words king,paris", "their nearest neighbours"),
             ("idiolect show runs/mine --embeddings --analogy man:king::woman", "queen?"),
@@ -209,6 +217,16 @@ VERBS: dict[str, Verb] = {
         ),
         (
             Option("--what", "settings, corpus, tokenizer, embeddings, or schema", "WHAT", default="settings"),
+            Option("--split", "corpus: documents of train, validation, test, or samples of the dropped", "SPLIT"),
+            Option("--reason", "corpus: samples of what was dropped for it, such as near_duplicate", "REASON"),
+            Option("--source", "corpus: documents of a source, or of a file or folder in it", "SOURCE"),
+            Option("--language", "corpus: documents in a language, such as en", "LANGUAGE"),
+            Option("--search", "corpus: documents that match a regular expression (RE2)", "REGEX"),
+            Option("--id", "corpus: one document, whole", "ID"),
+            Option("--sample", "corpus: so many of them, drawn by the recipe's --seed, not the first ones", "N"),
+            Option("--datasheet", "corpus: its datasheet (Gebru et al.) as Markdown", switch=True),
+            Option("--summary", "corpus: the public summary of training content (EU AI Act) as Markdown", switch=True),
+            Option("--out", "corpus: the file to write --datasheet or --summary to", "FILE"),
             Option("--embeddings", "the same as --what embeddings", switch=True),
             Option("--words", "embeddings: words whose neighbours to show", "A,B,C"),
             Option("--analogy", "embeddings: a is to b as c is to what? may be given several times", "A:B::C", True),
@@ -216,6 +234,7 @@ VERBS: dict[str, Verb] = {
             Option("--similarities", "embeddings: a file of judged pairs (WordSim-353, SimLex-999)", "FILE"),
             CHECKPOINT,
         ),
+        subjects=("settings", "corpus", "tokenizer", "embeddings", "schema"),
     ),
     "verify": Verb(
         "check every byte of a run: corpus, tokenizer, shards, checkpoints",

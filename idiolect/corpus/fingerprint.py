@@ -16,6 +16,8 @@ from idiolect.rundir import sha256_file
 NOT_CONTENT = ("text", "validation_text", "test_text", "engine", "workers")
 # How often a source is read is the trainer's business; the rest of its table is looked at by itself.
 NOT_CONTENT += ("sources", "temperature", "anneal_fraction")
+# Answers for the datasheet change no document; the audit stage reads them.
+NOT_CONTENT += ("about",)
 # What judges are taught from is known by what they have learned, which the stage adds.
 NOT_CONTENT += ("quality.good", "quality.bad", "quality.labels", "perplexity.run", "perplexity.good")
 # ftfy and charset-normalizer decide characters; a new version may decide otherwise.

@@ -8,6 +8,7 @@ from idiolect.errors import RecipeError
 from idiolect.progress import Progress, show_bytes, show_count, show_seconds
 from idiolect.recipe import Recipe, load_recipe
 from idiolect.request import Request
+from idiolect.stages.auditing import DATASHEET, PAGE, SUMMARY, audited
 from idiolect.stages.job import RECORD, Job, open_job
 from idiolect.stages.prepared import SPLITS, Prepared, prepared
 
@@ -27,12 +28,14 @@ def show_prepared(job: Job, ready: Prepared) -> dict:
         job.progress.show(f"dropped {drop['documents']:,} documents: {reason}")
     for skipped in audit.get("skipped_files", []):
         job.progress.show(f"skipped {skipped['file']}: {skipped['reason']}")
+    papers = audited(job, ready.documents)
+    job.progress.show(f"what is in it: {papers / PAGE}, with {DATASHEET} and {SUMMARY} beside it")
     return {
         "documents": {split: audit["kept"][split]["documents"] for split in listed},
         "tokens": {split: shards.n_tokens for split, shards in listed.items()},
         "dropped": {reason: drop["documents"] for reason, drop in audit["dropped"].items()},
         "shards": [entry["sha256"] for shards in listed.values() for entry in shards.listed["shards"]],
-        "stages": ready.stages,
+        "stages": ready.stages | {"audit": papers.name},
     }
 
 
@@ -120,15 +123,12 @@ def shown(request: Request) -> dict:
             f"--what={what} is nothing to show", why="it can be settings, corpus, tokenizer, embeddings or schema",
             fix="--what=settings",
         )  # fmt: skip
+    if what == "corpus":
+        from idiolect.stages.browsing import shown_corpus
+
+        return shown_corpus(request, progress)
     job = open_job(request.target, request.flags, name=request.name, runs=request.runs, progress=progress)
-    ready = prepared(job)
-    if what == "tokenizer":
-        return show_tokenizer(progress, ready.inspection)
-    show_prepared(job, ready)
-    for reason, drop in ready.audit["dropped"].items():
-        for sample in drop["samples"][:3]:
-            progress.show(f"  {reason} · {sample['source']}: {' '.join(sample['text'].split())[:160]}")
-    return ready.audit
+    return show_tokenizer(progress, prepared(job).inspection)
 
 
 def show_embeddings(request: Request, progress: Progress) -> dict:

@@ -10,6 +10,7 @@ from idiolect.generate.fill import fill, has_gaps
 from idiolect.plan.config import PlanConfig
 from idiolect.progress import read_metrics
 from idiolect.report import page
+from idiolect.stages import auditing
 from idiolect.stages.framed import framing_of
 from idiolect.stages.job import PACKAGE, RECORD, Job
 from idiolect.stages.looking import looked_at
@@ -119,7 +120,7 @@ def report_data(job: Job, ready: Prepared, floors: FloorsOf | None) -> dict:
         "name": run.name,
         "recipe": flatten(job.recipe),
         "reads": job.recipe.model.reads,
-        "audit": ready.audit,
+        "audit": auditing.for_report(job, ready.documents),
         "tokenizer": ready.inspection,
         "model": {key: record[key] for key in ("parameters", "active_parameters", "flops_per_token") if key in record},
         "metrics": metrics,

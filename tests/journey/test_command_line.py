@@ -36,7 +36,7 @@ def test_settings_may_stand_anywhere(arguments):
 
 def test_an_option_that_a_verb_does_not_have_is_never_ignored(here, capsys):
     assert parse(["report", "runs/mine", "--out", "x.html"]).out == Path("x.html")
-    assert main(["show", "mine.toml", "--out", "x.html"]) == 2
+    assert main(["plan", "mine.toml", "--out", "x.html"]) == 2
     assert "no setting out" in capsys.readouterr().err
 
 

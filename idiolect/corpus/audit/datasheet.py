@@ -130,20 +130,20 @@ def self_contained(_audit: dict) -> str:
 
 
 def identifiable(audit: dict) -> str:
-    found = facts.pii(audit)
+    found = [
+        f"{said(kind)} {count(n)}" + (f" ({action})" if action else "") for kind, n, action in facts.pii(audit) if n
+    ]
     if not found:
         return ""
-    return (
-        "Found by pattern: "
-        + ", ".join(f"{said(kind)} {count(n)}" for kind, n in sorted(found.items()))
-        + (". Patterns find no names and no stories: text about people identifies people.")
-    )
+    return f"Found by pattern: {', '.join(found)}. Patterns find no names and no stories: text about people names them."
 
 
 def preprocessing(audit: dict) -> str:
     rows = facts.dropped_rows(audit)
     changed = count(audit.get("cleaned", {}).get("documents", 0))
     said_ = f"Characters, spaces or lines were mended in {changed} documents."
+    made = audit.get("transformed", {}).get("made")
+    said_ += f" The text was made easier: {', '.join(map(said, made))}." if made else ""
     if not rows:
         return said_ + " No document was dropped."
     why = [[reason, REASONS[reason][0] if reason in REASONS else "", count(n), show_bytes(size)]

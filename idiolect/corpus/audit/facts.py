@@ -68,9 +68,15 @@ def size_sentence(audit: dict) -> str:
     return said
 
 
-def pii(audit: dict) -> dict[str, int]:
-    """Personal data that cleaning found, counted by kind."""
-    return audit.get("pii") or audit.get("profile", {}).get("pii") or {}
+ACTIONS = {"keep": "left in the text", "mask": "masked", "drop": "its documents dropped"}
+
+
+def pii(audit: dict) -> list[tuple[str, int, str]]:
+    """Personal data found, by kind: (kind, how often, what was done with it, as far as it is known)."""
+    found = audit.get("pii") or audit.get("profile", {}).get("pii") or {}
+    rows = [(kind, row if isinstance(row, dict) else {"found": row}) for kind, row in found.items()]
+    named = [(kind, row.get("found", 0), ACTIONS.get(row.get("action"), "")) for kind, row in rows]
+    return sorted(named, key=lambda row: (-row[1], row[0]))
 
 
 def dropped_rows(audit: dict) -> list[tuple[str, int, int]]:

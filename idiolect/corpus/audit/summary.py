@@ -158,7 +158,7 @@ def illegal_content(audit: dict, _answers: dict) -> str:
     found = facts.pii(audit)
     parts = [f"{count(words)} documents were dropped for words of a list of offensive ones"] if words else []
     if found:
-        parts.append(f"{count(sum(found.values()))} pieces of personal data were found by pattern")
+        parts.append(f"{count(sum(n for _, n, _ in found))} pieces of personal data were found by pattern")
     return "; ".join(parts) + "." if parts else ""
 
 

@@ -49,10 +49,18 @@ def beside(dropped: dict, kept: dict) -> Markup:
 
 def marked(left: str, right: str) -> tuple[Markup, Markup]:
     """Both texts, with what the other doesn't have in <mark>."""
+    return tuple(
+        tag("span", *(tag("mark", piece) if differs else piece for piece, differs in pieces))
+        for pieces in differing(left, right)
+    )
+
+
+def differing(left: str, right: str) -> tuple[list[tuple[str, bool]], list[tuple[str, bool]]]:
+    """Both texts in pieces, each with whether the other text lacks it; white space never counts."""
     a, b = PIECES.findall(left), PIECES.findall(right)
     found: tuple[list, list] = ([], [])
     for what, a1, a2, b1, b2 in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
         for pieces, into in (("".join(a[a1:a2]), found[0]), ("".join(b[b1:b2]), found[1])):
             if pieces:
-                into.append(pieces if what == "equal" or not pieces.strip() else tag("mark", pieces))
-    return tuple(tag("span", *parts) for parts in found)
+                into.append((pieces, what != "equal" and bool(pieces.strip())))
+    return found

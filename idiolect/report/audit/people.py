@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from idiolect.corpus.audit import facts
 from idiolect.report import charts, figures
 from idiolect.report.markup import Markup, tag
 from idiolect.report.sections import part, plain, table
 
+NAMES = {
+    "mail": "mail addresses", "ip": "IP addresses", "phone": "phone numbers", "card": "card numbers",
+    "iban": "bank accounts (IBAN)", "key": "keys and passwords", "ssn": "social security numbers",
+}  # fmt: skip
+
 
 def content(audit: dict) -> Markup | None:
-    """A bar a kind."""
-    found = part(audit, "pii") or part(part(audit, "profile"), "pii")
-    rows = {kind: n.get("found") if isinstance(n, dict) else n for kind, n in found.items()}
-    rows = {kind: n for kind, n in rows.items() if figures.is_number(n)}
+    """A bar a kind, and what was done with it."""
+    rows = [(kind, n, action) for kind, n, action in facts.pii(audit | {"profile": part(audit, "profile")}) if n]
     if not rows:
         return None
-    most = max(rows.values())
-    lines = [
-        [plain(kind), charts.bar(n, most, "dropped"), figures.count(n)]
-        for kind, n in sorted(rows.items(), key=lambda item: -item[1])
-    ]
+    most = max(n for _, n, _ in rows)
+    lines = [[NAMES.get(kind, plain(kind)), charts.bar(n, most, "dropped"), figures.count(n), action or figures.DASH]
+             for kind, n, action in rows]  # fmt: skip
     note = "What was found is masked in every sample on this page, whether or not the recipe masks it in the text."
-    return tag("div", table(["kind", "", "found"], lines, numeric=(2,)), tag("p", note, class_="note"), class_="stack")
+    return tag(
+        "div", table(["kind", "", "found", "what was done"], lines, numeric=(2,)), tag("p", note, class_="note"),
+        class_="stack",
+    )  # fmt: skip
