@@ -7,12 +7,13 @@ Skip `engine.py` the first time: it only spreads the work over processes. Others
 """
 
 from idiolect.corpus.config import CorpusConfig
+from idiolect.progress import Progress
 
 __all__ = ["CorpusConfig", "fingerprint_of"]
 
 
-def fingerprint_of(config: CorpusConfig) -> dict:
+def fingerprint_of(config: CorpusConfig, progress: Progress | None = None) -> dict:
     """What the prepared corpus depends on, as JSON (see `fingerprint.py`)."""
     from idiolect.corpus import fingerprint
 
-    return fingerprint.fingerprint_of(config)
+    return fingerprint.fingerprint_of(config, progress)

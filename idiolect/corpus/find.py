@@ -15,7 +15,10 @@ from typing import Any
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.mixture.config import SourceConfig
 from idiolect.corpus.mixture.settings import settings_of
+from idiolect.corpus.remote import is_remote
+from idiolect.corpus.remote.local import TAG, Local, adapted
 from idiolect.errors import DataError
+from idiolect.progress import Progress
 from idiolect.rundir import PREPARED
 
 DEFAULT, EXACT = "default", "exact"
@@ -100,10 +103,10 @@ class Found:
     judges: Any = None
 
 
-def find(config: CorpusConfig) -> Found:
+def find(config: CorpusConfig, progress: Progress | None = None) -> Found:
     """Every input file, held-out ones first, so that a text in two splits stays in the one that is measured.
 
-    Raises DataError when a name leads nowhere.
+    What lies elsewhere is fetched first, once. Raises DataError when a name leads nowhere.
     """
     seen: set[Path] = set()
     names: dict[str, int] = {}
@@ -116,6 +119,7 @@ def find(config: CorpusConfig) -> Found:
         return Found([], [], [], [], (config,), exact=True)
     unnamed = SourceConfig.model_construct(name="", text=config.text, origin=None)
     tables = config.sources or (unnamed,)
+    variants = [config, *(settings_of(config, table) for table in config.sources)]
     for split, wanted, settings, table in (
         ("test", config.test_text, 0, unnamed),
         ("validation", config.validation_text, 0, unnamed),
@@ -135,8 +139,8 @@ def find(config: CorpusConfig) -> Found:
                             origin, library.licence, settings,
                         ))  # fmt: skip
                 continue
-            for found, path, why in _expand(entry):
-                name = f"{below}{found}"
+            for place in _places(entry, config, progress):
+                name, path, why = f"{below}{place.name}", place.path, place.problem
                 if why:
                     (ignored if why == LINKED else unreadable).append((name, why))
                     continue
@@ -144,15 +148,19 @@ def find(config: CorpusConfig) -> Found:
                 if real in seen:
                     continue
                 seen.add(real)
-                kind, compression = format_of(path, named=str(path) == str(Path(entry).expanduser()))
+                named = bool(place.origin) or str(path) == str(Path(entry).expanduser())
+                kind, compression = format_of(path, named=named)
                 if not kind:
                     ignored.append((name, f"not a text format ({_printable(path.suffix) or 'no ending'})"))
                     continue
                 names[name] = names.get(name, 0) + 1
                 unique = name if names[name] == 1 else f"{name}#{names[name]}"
                 source = name.split("/")[0]
-                size = path.stat().st_size
-                files.append(InputFile(unique, path, kind, compression, split, source, size, origin, settings=settings))
+                files.append(InputFile(
+                    unique, path, place.format or kind, compression, _side(split, place.split), source,
+                    path.stat().st_size, origin or place.origin, place.licence,
+                    adapted(variants, settings, place.settings),
+                ))  # fmt: skip
     if not files and not libraries:
         raise DataError(
             f"no text files in {', '.join(config.text)}",
@@ -160,8 +168,21 @@ def find(config: CorpusConfig) -> Found:
             f"we read source code, {' '.join(e for e in FORMATS if e not in CODE)}, each also {' '.join(COMPRESSED)}",
             fix="name a file itself to read it as text whatever its ending, or another folder",
         )
-    own = tuple(settings_of(config, table) for table in config.sources)
-    return Found(files, libraries, ignored, unreadable, (config, *own))
+    return Found(files, libraries, ignored, unreadable, tuple(variants))
+
+
+def _places(entry: str, config: CorpusConfig, progress: Progress | None) -> list[Local]:
+    """Every file that one name leads to; fetched, if it lies elsewhere."""
+    if not is_remote(entry):
+        return [Local(path, name, problem=why) for name, path, why in _expand(entry)]
+    from idiolect.corpus.remote.resolve import resolve  # it loads what speaks to the network
+
+    return resolve(entry, config.fetch, Path(config.fetch.cache), progress or Progress(quiet=True))
+
+
+def _side(split: str, published: str) -> str:
+    """A file's split: what the recipe says of held-out texts, else where its publisher put it."""
+    return split if split in ("test", "validation") else published or split
 
 
 def _libraries(entry: str) -> list:
@@ -247,8 +268,8 @@ def _walk(root: Path) -> list[tuple[Path, str]]:
 
 
 def holds_runs(folder: Path) -> bool:
-    """Whether this is a folder that we keep runs in."""
-    return next((folder / PREPARED).glob("corpus-*"), None) is not None
+    """Whether this is a folder that we keep runs in, or anybody downloads."""
+    return next((folder / PREPARED).glob("corpus-*"), None) is not None or (folder / TAG).is_file()
 
 
 def _fixed_part(path: Path) -> Path:

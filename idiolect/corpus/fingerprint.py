@@ -10,6 +10,7 @@ from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.find import find
 from idiolect.corpus.mixture.settings import content_of
 from idiolect.corpus.sources.default import summary
+from idiolect.progress import Progress
 from idiolect.rundir import sha256_file
 
 # Where the files lie and how many processes work on them do not change what comes out.
@@ -24,19 +25,20 @@ NOT_CONTENT += ("quality.good", "quality.bad", "quality.labels", "perplexity.run
 DECIDING = ("ftfy", "charset-normalizer")
 
 
-def fingerprint_of(config: CorpusConfig) -> dict:
+def fingerprint_of(config: CorpusConfig, progress: Progress | None = None) -> dict:
     """Inputs (name, split, size, SHA-256), settings and code version; equal exactly when the output is.
 
-    Reads every input file once. Raises DataError when a name leads nowhere.
+    Fetches what lies elsewhere, and reads every input file once. Raises DataError when a name leads nowhere.
     """
-    found = find(config)
+    found = find(config, progress)
     with ThreadPoolExecutor() as pool:
         hashes = list(pool.map(_hash, [f.path for f in found.files]))
     return {
         "files": [
-            {"name": f.name, "split": f.split, "bytes": f.n_bytes, "sha256": h}
+            {"name": f.name, "split": f.split, "bytes": f.n_bytes, "sha256": h, "origin": f.origin, "licence": f.licence}
             for f, h in zip(found.files, hashes, strict=True)
         ],
+        "adapted": [_changed(config, own) for own in found.settings[1 + len(config.sources) :]],
         "ignored": [name for name, _ in (*found.ignored, *found.unreadable)],
         "default": {
             "files": [(file.name, file.split) for file in found.libraries],
@@ -46,11 +48,17 @@ def fingerprint_of(config: CorpusConfig) -> dict:
         "config": {
             key: value
             for key, value in flatten(config).items()
-            if key not in NOT_CONTENT and (found.exact or not key.startswith("exact."))
+            if key not in NOT_CONTENT and (found.exact or not key.startswith("exact.")) and not key.startswith("fetch.")
         },
         "code": _code_hash(),
         "versions": {name: metadata.version(name) for name in DECIDING},
     }
+
+
+def _changed(config: CorpusConfig, own: CorpusConfig) -> dict:
+    """What the catalogue changes of the settings for a file of its own."""
+    common = flatten(config)
+    return {key: value for key, value in flatten(own).items() if common.get(key) != value}
 
 
 def _hash(path: Path) -> str:

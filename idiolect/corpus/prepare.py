@@ -36,7 +36,7 @@ def prepare(config: CorpusConfig, out: Path, progress: Progress, work: Path | No
     what models say of documents (`stages/judging.py`); they stand to the right of this room, so they are received.
     """
     _check_pattern(config)
-    found = dataclasses.replace(find(config), judges=judges)
+    found = dataclasses.replace(find(config, progress), judges=judges)
     check_installed(found.files)
     libraries = [default.library(file.name) for file in found.libraries]
     names = [file.name for file in (*found.files, *found.libraries)] + [EXACT] * found.exact

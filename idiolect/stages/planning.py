@@ -101,7 +101,7 @@ def plan_for(texts: list[str], budget: str | None, flags, runs: Path, name: str,
 
 def unique_bytes(job: Job) -> float:
     """Bytes of cleaned training text: counted by preparing it when that is quick, estimated from sizes when not."""
-    found = find(job.recipe.corpus)
+    found = find(job.recipe.corpus, job.progress)
     size = sum(f.n_bytes * (UNPACKS_TO if f.compression else 1) for f in found.files)
     if size > COUNTED_BYTES:
         job.progress.say(f"{show_bytes(size)} of text, by the sizes of {len(found.files):,} files")

@@ -37,7 +37,7 @@ def corpus(job: Job) -> Path:
         from idiolect.stages.judging import judges
 
         asked = judges(job)
-    reads = fingerprint_of(config) | ({"judges": asked.content} if asked else {})
+    reads = fingerprint_of(config, job.progress) | ({"judges": asked.content} if asked else {})
     return _stage(
         job, "corpus", reads,
         lambda out: prepare(config, out, job.progress, work=rundir.workspace(out), judges=asked),

@@ -19,12 +19,11 @@ from typing import Any
 
 from filelock import FileLock
 
+from idiolect.corpus.remote.local import TAG
 from idiolect.corpus.remote.urls import Unfetchable
 from idiolect.errors import DataError
 from idiolect.rundir import disk_error, fsync_path, read_json, sha256_file, write_atomic, write_json
 
-# https://bford.info/cachedir/: backups leave such folders out, and so does `--text .`.
-TAG = "CACHEDIR.TAG"
 TAG_TEXT = "Signature: 8a477f597d28d172789f06886806bc55\n# Downloads of idiolect; safe to delete.\n"
 
 

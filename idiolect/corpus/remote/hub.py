@@ -79,7 +79,7 @@ def wants(entry: str, fetcher: Fetcher) -> list[Want]:
     return [
         Want(
             parse(f"{base}/{quote(file['path'])}"),
-            name=f"{asked.name}/{file['path']}",
+            name=f"{asked.name.rpartition('/')[2]}/{file['path']}",
             origin=f"hf:{asked.name}@{found.commit}:{file['path']}",
             licence=found.licence,
             split=file["split"],

@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from idiolect.corpus.remote.archives import member_of
 from idiolect.corpus.remote.cache import Cache, Entry
 from idiolect.corpus.remote.config import FetchConfig
 from idiolect.corpus.remote.fetch import Fetcher
+from idiolect.corpus.remote.local import Local
 from idiolect.corpus.remote.urls import Unfetchable, holds_secrets, parse
-from idiolect.corpus.remote.wants import Local, Want, fetch_all
+from idiolect.corpus.remote.wants import Want, fetch_all
 from idiolect.errors import DataError, RecipeError
 from idiolect.progress import Progress
 
@@ -110,7 +112,8 @@ def _catalogued(entry: str, fetcher: Fetcher) -> list[Want]:
     wants: list[Want] = []
     for parameter in parameters:
         if corpus.hub:
-            wants += hub.wants(corpus.hub.replace("{}", parameter), fetcher)
+            found = hub.wants(corpus.hub.replace("{}", parameter), fetcher)
+            wants += [replace(want, name=f"{corpus.name}/{want.name.partition('/')[2]}") for want in found]
         for file in corpus.files:
             file = {key: value.replace("{}", parameter) for key, value in file.items()}
             listed = _listed(file, corpus.name, fetcher) if "list" in file else [file["url"]]
@@ -121,7 +124,7 @@ def _catalogued(entry: str, fetcher: Fetcher) -> list[Want]:
                          sha256=file.get("sha256", ""), split=file.get("split", ""), member=file.get("member", ""))
                 )  # fmt: skip
     settings, licence = corpus.settings, corpus.licence
-    return [Want(**{**vars(want), "licence": licence, "settings": settings}) for want in wants]
+    return [replace(want, licence=licence, settings=settings) for want in wants]
 
 
 def _listed(file: dict[str, str], name: str, fetcher: Fetcher) -> Iterable[str]:
@@ -169,5 +172,5 @@ def _format(path: Path) -> str:
 def _order(files: list[Local]) -> list[Local]:
     """Held-out parts first, as everywhere; train stays undecided where nothing was held out to validate on."""
     if not any(file.split == "validation" for file in files):
-        files = [Local(**{**vars(f), "split": "" if f.split == "train" else f.split}) for f in files]
+        files = [replace(file, split="" if file.split == "train" else file.split) for file in files]
     return sorted(files, key=lambda file: HELD_OUT_FIRST.get(file.split, 2))

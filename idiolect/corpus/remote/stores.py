@@ -14,8 +14,8 @@ from typing import Any
 from idiolect.corpus.remote.cache import Cache, Entry, Part
 from idiolect.corpus.remote.config import FetchConfig
 from idiolect.corpus.remote.kinds import ending_of
+from idiolect.corpus.remote.local import Local
 from idiolect.corpus.remote.urls import Unfetchable
-from idiolect.corpus.remote.wants import Local
 from idiolect.errors import MissingExtra
 from idiolect.progress import Progress
 from idiolect.rundir import disk_error
@@ -35,7 +35,7 @@ def locals_of(entry: str, config: FetchConfig, cache: Cache, progress: Progress)
     """The files that an address, a folder or a glob of a store means. Raises Unfetchable, MissingExtra."""
     scheme, _, rest = entry.partition("://")
     if scheme == "file":
-        return [Local(Path(path), name, f"file://{path}") for path, name in _on_disk(rest)]
+        return [Local(Path(path), name, f"file://{name}") for path, name in _on_disk(rest)]
     listing = cache.listing(_key(entry)) if config.refresh == "never" else None
     found = (listing or [])[: config.max_files or None]
     held = [cache.entry(_key(file["address"])) for file in found]

@@ -1,9 +1,8 @@
-"""What a name leads to (`Want`), and what has become of it once it lies here (`Local`); fetched host by host."""
+"""The files that a name leads to, before they are fetched, and fetching them: hosts at once, each its files in turn."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from idiolect.corpus.remote.cache import Entry
@@ -27,25 +26,6 @@ class Want:
     robots: bool = True
     n_bytes: int = 0
     settings: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Local:
-    """A file that lies here. `problem` says why it does not, and `path` then leads nowhere.
-
-    `split` is where its publisher put it (empty when nobody did), `format` the reader when the ending misleads,
-    `settings` how it is best set.
-    """
-
-    path: Path
-    name: str
-    origin: str
-    licence: str = ""
-    split: str = ""
-    sha256: str = ""
-    format: str = ""
-    settings: dict[str, Any] = field(default_factory=dict)
-    problem: str = ""
 
 
 def fetch_all(wants: Sequence[Want], fetcher: Fetcher, progress: Progress) -> list[Entry | Unfetchable]:

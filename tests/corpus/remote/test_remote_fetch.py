@@ -9,6 +9,7 @@ import pytest
 from idiolect.corpus.remote.cache import Cache
 from idiolect.corpus.remote.urls import parse
 from idiolect.errors import DataError
+
 from .conftest import ranged, reply
 
 BODY = bytes(range(256)) * 400

@@ -7,6 +7,7 @@ import pytest
 from idiolect.corpus.remote.guard import dial, refusal
 from idiolect.corpus.remote.urls import Unfetchable, parse
 from idiolect.errors import DataError
+
 from .conftest import reply
 
 PRIVATE = """127.0.0.1 127.8.9.1 10.0.0.1 172.16.0.1 172.31.255.255 192.168.1.1 169.254.169.254 100.64.0.1 0.0.0.0

@@ -115,7 +115,7 @@ def test_splits_licence_commit_and_hashes_come_from_the_hub(hub, fetch):
     found = fetch("hf:owner/name")
     assert [local.split for local in found] == ["test", "validation", "train", "train", "train"]
     assert found[2].path.read_bytes() == FILES["data/train-00000-of-00002.parquet"]
-    assert found[2].name == "owner/name/data/train-00000-of-00002.parquet"
+    assert found[2].name == "name/data/train-00000-of-00002.parquet"
     assert found[2].origin == f"hf:owner/name@{COMMIT}:data/train-00000-of-00002.parquet"
     assert not hub.site.asked("/robots.txt")  # an API is no page
 
@@ -125,7 +125,7 @@ def test_a_card_names_configurations_and_their_files(hub, fetch):
     train, *_ = fetch("hf:owner/name:plain/train")
     assert (train.split, train.licence) == ("", "cc-by-4.0")
     assert [local.split for local in fetch("hf:owner/name:plain")] == ["test", "", ""]
-    assert [local.name for local in fetch("hf:owner/name:extra")] == ["owner/name/extra/unsupervised.jsonl"]
+    assert [local.name for local in fetch("hf:owner/name:extra")] == ["name/extra/unsupervised.jsonl"]
     for entry, why in [
         ("hf:owner/name", "its configurations are plain, extra; name one"),
         ("hf:owner/name:nope", "its configurations are plain, extra; name one"),
