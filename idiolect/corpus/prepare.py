@@ -33,7 +33,7 @@ def prepare(config: CorpusConfig, out: Path, progress: Progress, work: Path | No
     Byte-identical for the same input and settings. Finished parts stay in `work` (default: below `out`) until all is
     done; a preparation that is given the same folder again goes on after them. Raises DataError when nothing is
     found, nothing is left, a held-out part is empty, or (on_unreadable = refuse) a file can't be used. `judges` are
-    what models say of documents (`stages/judging.py`); they stand to the right of this room, so they are received.
+    what models say of documents (`stages/judges.py`); they stand to the right of this room, so they are received.
     """
     _check_pattern(config)
     found = dataclasses.replace(find(config, progress), judges=judges)

@@ -34,7 +34,7 @@ def corpus(job: Job) -> Path:
     config = job.recipe.corpus
     asked = None
     if config.quality.on or config.perplexity.on:
-        from idiolect.stages.judging import judges
+        from idiolect.stages.judges import judges
 
         asked = judges(job)
     reads = fingerprint_of(config, job.progress) | ({"judges": asked.content} if asked else {})

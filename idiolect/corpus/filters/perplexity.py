@@ -1,7 +1,7 @@
 """What a language model of good text is surprised by: nats a byte decide, by language (CCNet, arXiv 1911.00359).
 
 The model stands to the right of this room, so its judgement is received as a function `nats(texts)`; wired in
-`stages/judging.py`. A percentile needs every document's price: it is found once all are known.
+`stages/judges.py`. A percentile needs every document's price: it is found once all are known.
 """
 
 import numpy as np

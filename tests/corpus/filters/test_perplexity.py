@@ -11,8 +11,8 @@ from idiolect.corpus.filters import perplexity
 from idiolect.corpus.filters.calibration import area
 from idiolect.corpus.filters.quality_config import PerplexityConfig
 from idiolect.models.kneser_ney import KneserNey
-from idiolect.stages import judging
-from idiolect.stages.judging import Judges
+from idiolect.stages import judges
+from idiolect.stages.judges import COUNTS, Judges
 
 
 def asked(**settings):
@@ -54,7 +54,7 @@ def counted(tmp_path_factory):
         from safetensors.numpy import save_file
 
         folder = tmp_path_factory.mktemp("counted")
-        save_file(judging.counts_of(iter(texts), order, 10**7), folder / judging.COUNTS)
+        save_file(judges.counts_of(iter(texts), order, 10**7), folder / COUNTS)
         return Judges(perplexity_folder=str(folder), characters=5000)
 
     return make
@@ -63,7 +63,7 @@ def counted(tmp_path_factory):
 def test_a_text_costs_what_the_model_says_whoever_stands_beside_it(counted):
     good = ["the river ran under the bridge. " * 5, "an old man walked home. " * 5]
     judge, texts = counted(good, order=3), ["the old river", "", "xyz", "bridge é"]
-    model = KneserNey.fit(judging.stream_of(iter(good), 10**6), 256, 3, modified=True)
+    model = KneserNey.fit(judges.stream_of(iter(good), 10**6), 256, 3, modified=True)
     together = judge.nats(texts)
     assert np.isnan(together[1]) and np.array_equal(together, judge.nats(texts), equal_nan=True)
     for text, found in zip(texts, together, strict=True):
@@ -106,6 +106,6 @@ def test_examples_come_as_the_corpus_would_have_them(tmp_path):
     config = CorpusConfig(
         text=(str(bad),), quality={"good": (str(good),), "labels": str(labels)}, validation_fraction=0, test_fraction=0
     )
-    examples = judging.examples(config)
+    examples = judges.examples(config)
     assert sum(e.target for e in examples) == 31 and len(examples) == 60
     assert all("\r" not in e.text for e in examples)
