@@ -118,9 +118,13 @@ def shown(request: Request) -> dict:
         return schema
     if what == "settings":
         return show_settings(request, progress)
+    if what == "catalogue":
+        from idiolect.corpus.remote import catalogue
+
+        return catalogue.show(progress, request.target or "")
     if what not in ("corpus", "tokenizer"):
         raise RecipeError(
-            f"--what={what} is nothing to show", why="it can be settings, corpus, tokenizer, embeddings or schema",
+            f"--what={what} is nothing to show", why="it can be settings, corpus, catalogue, tokenizer, embeddings or schema",
             fix="--what=settings",
         )  # fmt: skip
     if what == "corpus":
