@@ -217,7 +217,7 @@ VERBS: dict[str, Verb] = {
             ("idiolect show runs/mine --embeddings --analogies questions-words.txt --similarities wordsim353.tsv", ""),
         ),
         (
-            Option("--what", "settings, corpus, catalogue, tokenizer, embeddings, or schema", "WHAT", default="settings"),
+            Option("--what", "settings, corpus, catalogue, tokenizer, embeddings, schema", "WHAT", default="settings"),
             Option("--split", "corpus: documents of train, validation, test, or samples of the dropped", "SPLIT"),
             Option("--reason", "corpus: samples of what was dropped for it, such as near_duplicate", "REASON"),
             Option("--source", "corpus: documents of a source, or of a file or folder in it", "SOURCE"),

@@ -124,7 +124,8 @@ def shown(request: Request) -> dict:
         return catalogue.show(progress, request.target or "")
     if what not in ("corpus", "tokenizer"):
         raise RecipeError(
-            f"--what={what} is nothing to show", why="it can be settings, corpus, catalogue, tokenizer, embeddings or schema",
+            f"--what={what} is nothing to show",
+            why="it can be settings, corpus, catalogue, tokenizer, embeddings or schema",
             fix="--what=settings",
         )  # fmt: skip
     if what == "corpus":

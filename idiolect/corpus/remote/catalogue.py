@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from idiolect.corpus.remote.urls import Unfetchable
+from idiolect.errors import RecipeError
 from idiolect.progress import Progress, show_bytes
 
 TABLE = Path(__file__).with_name("catalogue.toml")
@@ -71,7 +72,7 @@ def _harmless(parameter: str) -> bool:
 
 
 def show(progress: Progress, name: str = "") -> dict:
-    """Print the table, or one row in full; returns it as JSON."""
+    """Print the table, or one row in full; returns it as JSON. Raises RecipeError for a name that is not in it."""
     if not name:
         progress.table(
             ["name", "language", "size", "licence", "good for"],
@@ -79,12 +80,16 @@ def show(progress: Progress, name: str = "") -> dict:
         )  # fmt: skip
         progress.show("\nuse:  --corpus.text=catalogue:tiny-shakespeare")
         return {"catalogue": {name: vars(row) for name, row in rows().items()}}
-    corpus, _ = find(f"catalogue:{name.removeprefix('catalogue:').partition(':')[0]}")
+    try:
+        corpus, _ = find(f"catalogue:{name.removeprefix('catalogue:').partition(':')[0]}")
+    except Unfetchable as error:
+        raise RecipeError(f"{name}: {error.why}", why="it lists the corpora it knows by name", fix=error.fix) from None
     lines = [["name", _called(corpus)], ["title", corpus.title], ["language", corpus.language], ["size", _size(corpus)]]
     lines += [["licence", corpus.licence], ["good for", corpus.good_for], ["hashes", corpus.hashes]]
     lines += [["from", corpus.hub]] if corpus.hub else [["from", f.get("url") or f["list"]] for f in corpus.files]
-    lines += [[f"--corpus.{key}", value] for key, value in corpus.settings.items()]
-    progress.table(["", ""], lines, result=True)
+    lines += [["read with", f"--corpus.{key}={value}"] for key, value in corpus.settings.items()]
+    for label, value in lines:
+        progress.show(f"{label + ':':<10} {value}")
     return vars(corpus)
 
 

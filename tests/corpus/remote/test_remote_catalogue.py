@@ -12,7 +12,7 @@ from idiolect.config import walk_fields
 from idiolect.corpus.remote import catalogue
 from idiolect.corpus.remote.hub import read_name
 from idiolect.corpus.remote.urls import parse
-from idiolect.errors import DataError
+from idiolect.errors import DataError, RecipeError
 from idiolect.progress import Progress
 from idiolect.recipe import Recipe
 
@@ -138,3 +138,5 @@ def test_the_list_and_one_row_are_shown(capsys):
     assert catalogue.show(Progress(quiet=True), "gutenberg")["licence"]
     shown = capsys.readouterr().out
     assert catalogue.NO_HASH in shown and "gutenberg.org" in shown
+    with pytest.raises(RecipeError, match="did you mean gutenberg"):
+        catalogue.show(Progress(quiet=True), "gutenbrg")
