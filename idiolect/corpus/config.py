@@ -10,6 +10,7 @@ from idiolect.corpus.clean.config import CleanConfig, PiiConfig
 from idiolect.corpus.dedup.config import DedupConfig
 from idiolect.corpus.exact.config import ExactConfig, MarkovConfig
 from idiolect.corpus.extract.config import FormatsConfig
+from idiolect.corpus.filters.config import FilterConfig
 from idiolect.corpus.filters.quality_config import PerplexityConfig, QualityConfig
 from idiolect.corpus.mixture.config import SourceConfig, check_sources
 from idiolect.corpus.mixture.settings import settings_of
@@ -56,6 +57,7 @@ class CorpusConfig(Config):
     fetch: FetchConfig = field(FetchConfig(), "how text is fetched from elsewhere")
     formats: FormatsConfig = field(FormatsConfig(), "how pages, mark-up, mail, code and archives are read")
     clean: CleanConfig = field(CleanConfig(), "what is mended in each text")
+    filter: FilterConfig = field(FilterConfig(), "which documents are worth learning from")
     pii: PiiConfig = field(PiiConfig(), "what becomes of addresses, numbers and keys of persons")
 
     quality: QualityConfig = field(QualityConfig(), "a classifier that your examples teach, and what it drops")

@@ -3,6 +3,7 @@
 import math
 
 from idiolect.corpus.config import CorpusConfig
+from idiolect.corpus.filters import reasons
 from idiolect.corpus.ledger import Ledger
 from idiolect.corpus.split import SPLITS
 from idiolect.errors import DataError
@@ -19,6 +20,7 @@ REASONS = {
     "surprising": ("too surprising to the model of good text", "--corpus.perplexity.drop_worst=0"),
     "predictable": ("too predictable to the model of good text", "--corpus.perplexity.drop_best=0"),
     "bad_row": ("rows that are no documents", "mend the rows listed under skipped_files in audit.json"),
+    **reasons.REASONS,
 }
 SHARE_TO_WARN = 0.2
 

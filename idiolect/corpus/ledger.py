@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from idiolect.corpus.clean.pii import hidden
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.documents import SCHEMA
+from idiolect.corpus.filters.steps import Effects
 from idiolect.corpus.split import SPLITS
 from idiolect.corpus.writer import SplitWriter
 
@@ -36,6 +37,7 @@ class Ledger:
         self.share_bytes: Counter[tuple] = Counter()
         self.encodings: Counter[str] = Counter()
         self.tidied: Counter[str] = Counter()
+        self.effects = Effects(config.filter)
         self.pii: Counter[str] = Counter()
         self.pii_documents: Counter[str] = Counter()
         self.not_transformed: Counter[tuple[str, str]] = Counter()
@@ -67,6 +69,7 @@ class Ledger:
 
     def note(self, documents: pa.Table) -> None:
         """Enter what cleaning took out of documents, and what personal data was found in them."""
+        self.effects.add(documents)
         for noted in documents["tidied"].to_pylist():
             self.tidied.update(json.loads(noted) if noted else {})
         for noted in documents["pii"].to_pylist():
@@ -139,6 +142,7 @@ class Ledger:
                 for reason, entry in sorted(self.dropped.items())
             },
             "cleaned": {"documents": self.changed, "places": dict(sorted(self.tidied.items()))},
+            "rules": self.effects.audit(),
             "pii": {
                 kind: {"found": n, "documents": self.pii_documents[kind], "action": getattr(self.config.pii, kind)}
                 for kind, n in sorted(self.pii.items())

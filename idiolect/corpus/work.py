@@ -20,6 +20,7 @@ from idiolect.corpus.clean.pii import mask
 from idiolect.corpus.clean.text import clean
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.extract import BYTES, BadDocument, text_of
+from idiolect.corpus.filters.steps import Filters
 from idiolect.corpus.packs import BAD, COLUMNS
 from idiolect.corpus.sources import default
 from idiolect.corpus.split import digest_of, side_of
@@ -43,6 +44,7 @@ class Row:
     note: str = ""  # why a row is no document
     changed: bool = False  # whether cleaning changed it
     tidied: str = ""  # what was taken out of it, counted by step, as JSON
+    failed: str = ""  # every filter rule that it fails, between spaces
     pii: str = ""  # what was found in it, counted by kind, as JSON
     digest: bytes = bytes(16)
     quality: float = math.nan  # as judged; NaN: not
@@ -131,13 +133,14 @@ class Steps:
 
     def __init__(self, config: CorpusConfig, judges: Any = None):
         self.config, self.judges = config, judges
+        self._filters = Filters(config.filter)
 
     def __call__(self, rows: list[Row]) -> list[Row]:
         """The same rows, cleaned and judged."""
         for row in rows:
             if row.kind == BAD:
                 row.reason = "bad_row"
-        for step in (self._extract, self._clean, self._measure, self._judge, self._hide, self._decide):
+        for step in (self._extract, self._clean, self._measure, self._filter, self._judge, self._hide, self._decide):
             step([row for row in rows if not row.reason])
         return rows
 
@@ -158,6 +161,12 @@ class Steps:
     def _measure(self, rows: list[Row]) -> None:
         for row in rows:
             row.reason = length_reason(row.text, self.config)
+
+    def _filter(self, rows: list[Row]) -> None:
+        self._filters(rows)
+        for row in rows:
+            # Lines may have gone since the length was measured.
+            row.reason = row.reason or length_reason(row.text, self.config)
 
     def _judge(self, rows: list[Row]) -> None:
         texts = [row.text for row in rows]

@@ -85,6 +85,9 @@ def _each(texts: list[str], fails: Callable[[str], bool]) -> np.ndarray:
 
 
 def _has_sentences(text: str, at_least: int) -> bool:
+    # Each of these ends a sentence; for most pages that is enough, at a tenth of the time.
+    if text.count(". ") + text.count("? ") + text.count("! ") >= at_least:
+        return True
     n = 0
     for line in text.split("\n"):
         n += len(sentences(line))

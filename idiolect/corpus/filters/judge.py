@@ -5,6 +5,9 @@ what only it drops, and what all drop together. The words are split once for all
 """
 
 from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
 
 from idiolect.corpus.filters import c4, fineweb, gopher
 from idiolect.corpus.filters.config import FilterConfig
@@ -26,31 +29,33 @@ class Judge:
         config = self.config
         return not (config.gopher.use or config.c4.use or config.fineweb.use or self._listed)
 
-    def edit(self, texts: list[str]) -> tuple[list[str], Counter[str]]:
-        """The texts without the lines that C4 removes, and how many lines went by which rule."""
+    def edit(self, texts: list[str]) -> tuple[list[str], list[Counter[str]]]:
+        """The texts without the lines that C4 removes, and how many lines of each went by which rule."""
         if not self.config.c4.use:
-            return texts, Counter()
+            return texts, [Counter() for _ in texts]
         edited = [c4.edit(text, self.config.c4) for text in texts]
-        return [text for text, _ in edited], sum((removed for _, removed in edited), Counter())
+        return [text for text, _ in edited], [removed for _, removed in edited]
 
     def failed(self, texts: list[str], languages: list[str]) -> list[list[str]]:
         """For each text the names of all rules it fails, in the order of `reasons.REASONS`."""
         failed: list[list[str]] = [[] for _ in texts]
-        if not texts:
-            return failed
+        for rule, fails in self._verdicts(texts, languages) if texts else ():
+            for i in fails.nonzero()[0]:
+                failed[i].append(rule)
+        return failed
+
+    def rules(self) -> list[str]:
+        """The names of the rules that are on."""
+        return [rule for rule, _ in self._verdicts([""], [""])]
+
+    def _verdicts(self, texts: list[str], languages: list[str]) -> Iterator[tuple[str, np.ndarray]]:
         config = self.config
         tokens = Tokens(texts) if config.gopher.use or config.fineweb.use else None
-        verdicts = []
         if config.gopher.use:
-            verdicts.append(gopher.failures(texts, languages, tokens, config.gopher))
+            yield from gopher.failures(texts, languages, tokens, config.gopher)
         if config.c4.use:
-            verdicts.append(c4.failures(texts, config.c4))
+            yield from c4.failures(texts, config.c4)
         if config.fineweb.use:
-            verdicts.append(fineweb.failures(texts, tokens, config.fineweb))
+            yield from fineweb.failures(texts, tokens, config.fineweb)
         if self._listed:
-            verdicts.append(self._listed.failures(texts, languages))
-        for rules in verdicts:
-            for rule, fails in rules:
-                for i in fails.nonzero()[0]:
-                    failed[i].append(rule)
-        return failed
+            yield from self._listed.failures(texts, languages)

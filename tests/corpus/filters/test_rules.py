@@ -97,7 +97,7 @@ def test_a_verdict_does_not_depend_on_the_other_texts():
 def test_nothing_is_on_by_default():
     judge = Judge(FilterConfig())
     assert judge.idle
-    assert judge.failed(["#"], ["en"]) == [[]] and judge.edit(["a\n"]) == (["a\n"], {})
+    assert judge.failed(["#"], ["en"]) == [[]] and judge.edit(["a\n"]) == (["a\n"], [{}]) and judge.rules() == []
 
 
 def test_language_decides_stop_words_and_whether_words_have_a_length():
