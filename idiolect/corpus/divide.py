@@ -68,19 +68,26 @@ def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:
     yield from rest
 
 
-def lines_of(blocks: Iterable[str], *, keep_ends: bool = False) -> Iterator[str]:
-    """Lines ended by a newline only: U+2028, U+0085 and their like are text, and splitting there breaks JSON."""
+def lines_of(blocks: Iterable[str], *, keep_ends: bool = False, most: int | None = None) -> Iterator[str]:
+    """Lines ended by a newline only: U+2028, U+0085 and their like are text, and splitting there breaks JSON.
+
+    Of a line longer than `most` no more is held than shows that it is.
+    """
     end = "\n" if keep_ends else ""
     rest: list[str] = []
+    size = 0
     for block in blocks:
         head, newline, tail = block.partition("\n")
-        rest.append(head)
+        if most is None or size <= most:
+            rest.append(head)
+        size += len(head)
         if not newline:
             continue
+        size = 0
         yield "".join(rest) + end
         *lines, last = tail.split("\n")
         yield from (line + end for line in lines)
-        rest = [last]
+        rest, size = [last], len(last)
     if last := "".join(rest):
         yield last
 

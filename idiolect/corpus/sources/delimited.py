@@ -15,21 +15,27 @@ from idiolect.corpus.sources import BadRow, Opened, Raw
 from idiolect.corpus.sources.tables import Columns, place_rows, raw_of, resolve_columns
 from idiolect.corpus.streams import Unreadable
 
+Row = tuple[int, list[str] | None, str]  # its number, its cells, or why it has none
+
 
 def read(file: InputFile, config: CorpusConfig, rule: Rule) -> Iterator[Raw | BadRow | Opened]:
     """One document a row; a row with too few or too many cells is passed over by its number."""
-    text = open_text(file.path, file.compression, config)
-    _, header, why = next(_cells(text, file), (0, None, "it has no rows"))
+    text, most = open_text(file.path, file.compression, config), config.formats.max_document_bytes
+    _, header, why = next(_cells(text, file, most), (0, None, "it has no rows"))
     if header is None:
         raise Unreadable(f"has no header row: {why}")
     names = list(config.column_names) or header
     columns = resolve_columns(config, file, names)
     yield Opened(text.encoding, text.n_bytes)
-    yield from place_rows(lambda: _rows(text, file, names, columns, not config.column_names), file, config)
+
+    def rows() -> Iterator[Raw | BadRow]:
+        return _rows(_cells(text, file, most), names, columns, not config.column_names)
+
+    yield from place_rows(rows, file, config)
 
 
-def _rows(text: Text, file: InputFile, names: list[str], columns: Columns, headed: bool) -> Iterator[Raw | BadRow]:
-    for number, cells, why in _cells(text, file):
+def _rows(rows: Iterator[Row], names: list[str], columns: Columns, headed: bool) -> Iterator[Raw | BadRow]:
+    for number, cells, why in rows:
         if headed:
             headed = False
         elif cells is None:
@@ -40,10 +46,10 @@ def _rows(text: Text, file: InputFile, names: list[str], columns: Columns, heade
             yield raw_of(dict(zip(names, cells, strict=True)), columns, f"row {number}")
 
 
-def _cells(text: Text, file: InputFile) -> Iterator[tuple[int, list[str] | None, str]]:
-    lines = lines_of(text.blocks(), keep_ends=True)
+def _cells(text: Text, file: InputFile, most: int) -> Iterator[Row]:
+    lines = lines_of(text.blocks(), keep_ends=True, most=most)
     # A stray quote would otherwise swallow the rest of the file as one cell; process-wide, so set at each use.
-    csv.field_size_limit(1 << 27)
+    csv.field_size_limit(most)
     tabs = file.format == "tsv"
     rows = csv.reader(
         lines, delimiter="\t" if tabs else ",", quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL, strict=not tabs

@@ -18,23 +18,26 @@ def read(file: InputFile, config: CorpusConfig, rule: Rule) -> Iterator[Raw | Ba
 
     The columns are those of the first object. Raises Unreadable when no line at all is a JSON object.
     """
-    text = open_text(file.path, file.compression, config)
-    first = next((row for _, row, _ in _objects(text) if row is not None), None)
+    text, most = open_text(file.path, file.compression, config), config.formats.max_document_bytes
+    first = next((row for _, row, _ in _objects(text, most) if row is not None), None)
     if first is None:
-        _, _, why = next(_objects(text), (1, None, "there are no lines"))
+        _, _, why = next(_objects(text, most), (1, None, "there are no lines"))
         raise Unreadable(f"has no line that is a JSON object (line 1: {why})")
     columns = resolve_columns(config, file, list(first))
     yield Opened(text.encoding, text.n_bytes)
-    yield from place_rows(lambda: _rows(text, columns), file, config)
+    yield from place_rows(lambda: _rows(text, columns, most), file, config)
 
 
-def _rows(text: Text, columns: Columns) -> Iterator[Raw | BadRow]:
-    for number, row, why in _objects(text):
+def _rows(text: Text, columns: Columns, most: int) -> Iterator[Raw | BadRow]:
+    for number, row, why in _objects(text, most):
         yield BadRow(f"line {number}", why, "") if row is None else raw_of(row, columns, f"line {number}")
 
 
-def _objects(text: Text) -> Iterator[tuple[int, dict | None, str]]:
-    for number, line in enumerate(lines_of(text.blocks()), 1):
+def _objects(text: Text, most: int) -> Iterator[tuple[int, dict | None, str]]:
+    for number, line in enumerate(lines_of(text.blocks(), most=most), 1):
+        if len(line) > most:
+            yield number, None, f"longer than max_document_bytes = {most:,}"
+            continue
         if not line.strip():
             continue
         try:
