@@ -2,7 +2,8 @@
 
     python -m benchmarks.families [--parameters 1e6] [--vocabulary 65] [--rounds 7] [--threads 2] [--dtype float32]
 
-Families take turns, a few steps each, so that a busy moment of the machine meets them all. Of a step's wall time:
+Families take turns, a few steps each, so that a busy moment of the machine meets them all. Of a step's wall time,
+all of it measured within the same steps of the training loop:
 
     model       forward, loss and backward of the family
     optimiser   clipping, the update, clearing the gradients
@@ -17,7 +18,10 @@ import json
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 from torch.profiler import ProfilerActivity, profile
@@ -41,6 +45,25 @@ from idiolect.tune.match import match
 
 STEPS = 8
 BATCH_TOKENS = 4096
+
+
+class Stopwatch:
+    """Adds up the seconds spent in the functions it is put around."""
+
+    def __init__(self):
+        self.seconds = 0.0
+
+    def around(self, function: Callable) -> Callable:
+        """The same function, timed."""
+
+        def timed(*arguments, **named):
+            start = time.perf_counter()
+            try:
+                return function(*arguments, **named)
+            finally:
+                self.seconds += time.perf_counter() - start
+
+        return timed
 
 
 class Contestant:
@@ -67,36 +90,27 @@ class Contestant:
         self.model = build_model(self.config, V, seed=0).train()
         self.optimiser = build_optimiser(OptimConfig(optimiser=AdamWConfig()), self.model)
         self.device = resolve_device(DeviceConfig(kind="cpu", dtype=dtype, threads=torch.get_num_threads()))
-        self.position = 0
 
-    def step_by_hand(self) -> tuple[float, float]:
-        """Seconds of the model's part and of the optimiser's, of one step on a batch made before."""
-        batch = self.source.batch(self.position, self.rows)
-        self.position += self.rows
-        start = time.perf_counter()
-        with self.device.autocast():
-            priced = lm_loss(self.model, batch)
-        (priced.loss / priced.n_scored).backward()
-        middle = time.perf_counter()
-        self.optimiser.clip()
-        self.optimiser.step()
-        self.optimiser.zero_grad()
-        return middle - start, time.perf_counter() - middle
-
-    def steps_by_loop(self, folder: Path) -> float:
-        """Seconds a step through the training loop, with data, progress and metrics."""
+    def steps_by_loop(self, folder: Path) -> tuple[float, float, float]:
+        """Seconds a step of the model's part, of the optimiser's, and of the whole loop with data and metrics."""
+        model, optimiser = Stopwatch(), Stopwatch()
         training = Training(
             model=self.model, optimiser=self.optimiser, schedule=lambda step, total: 1.0, source=self.source,
-            loss_of=lm_loss, config=TrainConfig(steps=STEPS), batch_samples=self.rows,
+            loss_of=model.around(lm_loss), config=TrainConfig(steps=STEPS), batch_samples=self.rows,
             metrics=MetricsLog(folder / f"{self.kind}.jsonl"), progress=Progress.silent(), device=self.device,
         )  # fmt: skip
-        start = time.perf_counter()
-        train(training)
-        return (time.perf_counter() - start) / STEPS
+        with ExitStack() as stack:
+            stack.enter_context(patch.object(torch.Tensor, "backward", model.around(torch.Tensor.backward)))
+            for name in ("clip", "step", "zero_grad"):
+                stack.enter_context(patch.object(self.optimiser, name, optimiser.around(getattr(self.optimiser, name))))
+            start = time.perf_counter()
+            train(training)
+            whole = time.perf_counter() - start
+        return model.seconds / STEPS, optimiser.seconds / STEPS, whole / STEPS
 
     def idle_share(self) -> float:
         """Share of forward and backward in which no operator ran: one thread, so that operators don't overlap."""
-        batch, threads = self.source.batch(self.position, self.rows), torch.get_num_threads()
+        batch, threads = self.source.batch(0, self.rows), torch.get_num_threads()
         torch.set_num_threads(1)
         try:
             with self.device.autocast(), profile(activities=[ProfilerActivity.CPU]) as found:
@@ -149,11 +163,9 @@ def main() -> None:
         rounds: dict[str, list] = {kind: [] for kind in kinds}
         for number in range(asked.rounds + 1):
             for one in found:
-                by_hand = [one.step_by_hand() for _ in range(STEPS)]
-                model, optimiser = (statistics.fmean(column) for column in zip(*by_hand, strict=True))
-                loop = one.steps_by_loop(folder)
+                seconds = one.steps_by_loop(folder)
                 if number:  # the first round allocates and chooses kernels
-                    rounds[one.kind].append((model, optimiser, loop))
+                    rounds[one.kind].append(seconds)
         figures = [measure(one, rounds[one.kind]) for one in found]
     print(
         "| family | parameters | kFLOP/token | tokens/s (middle half) | GFLOP/s | model | optimiser | outside | idle |"
