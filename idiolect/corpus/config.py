@@ -16,6 +16,8 @@ from idiolect.corpus.mixture.config import SourceConfig, check_sources
 from idiolect.corpus.mixture.settings import settings_of
 from idiolect.corpus.remote.config import FetchConfig
 
+NOT_STATED = "not stated"
+
 
 class CorpusConfig(Config):
     """Files in, cleaned and split documents out."""
@@ -50,7 +52,9 @@ class CorpusConfig(Config):
     licence_column: str = field("", "column that holds each document's licence")
     column_names: Items[str] = field((), "names for a .csv or .tsv without a header row; empty reads its first row")
     encoding: str = field("auto", "encoding of text files; auto takes a BOM, else UTF-8 if valid, else detects")
-    licence: str = field("unknown", "licence of your own files, recorded with each document")
+    licence: str = field(
+        NOT_STATED, "licence of your own files, recorded with each document; say `unknown` when you don't know it"
+    )
     language: str = field("", "language of your own files (en, de, ...), recorded with each document")
     about: str = field("", "a TOML file of what only its author knows, for the datasheet and the public summary")
 

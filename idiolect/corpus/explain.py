@@ -2,7 +2,7 @@
 
 import math
 
-from idiolect.corpus.config import CorpusConfig
+from idiolect.corpus.config import NOT_STATED, CorpusConfig
 from idiolect.corpus.filters import reasons
 from idiolect.corpus.ledger import Ledger
 from idiolect.corpus.split import SPLITS
@@ -101,6 +101,12 @@ def say_result(audit: dict, progress: Progress) -> None:
         progress.warn(f"{dropped:,} of {read['documents']:,} documents were dropped; samples are in dropped.parquet")
     if audit["n_skipped_files"]:
         progress.warn(f"{audit['n_skipped_files']:,} files were passed over; audit.json names them with reasons")
+    unstated = sorted({row["source"] for row in audit["sources"] if row["licence"] == NOT_STATED})
+    if unstated:
+        named = ", ".join(unstated[:3]) + (f" and {len(unstated) - 3:,} more" if len(unstated) > 3 else "")
+        progress.warn(
+            f"nobody stated a licence for {named}: --corpus.licence=CC-BY-4.0, say, or --corpus.licence=unknown"
+        )
     if not kept["test"]["documents"]:
         progress.warn("no document is held out for the final test; scores will be on validation only")
     if not kept["validation"]["documents"]:

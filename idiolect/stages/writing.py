@@ -134,7 +134,7 @@ def facts_of(job: Job, ready: Prepared) -> dict:
     licences = sorted({source["licence"] for source in ready.audit["sources"]})
     facts = {
         "name": run.name,
-        "licence": licences[0] if len(licences) == 1 and licences != ["unknown"] else None,
+        "licence": licences[0] if len(licences) == 1 and licences[0] not in ("unknown", "not stated") else None,
         "sources": ready.audit["sources"],
         "scores": {
             f"{split} {'pseudo-' if scores['about'].get('kind') else ''}{name}": scores[name]

@@ -156,7 +156,7 @@ def test_several_text_columns_are_joined(tmp_path, prepared):
         '{"title": "Title", "body": "Body", "by": "CC0"}\n{"title": null, "body": "B2"}\n'
     )
     _, kept, _ = prepared(text=[tmp_path / "t.jsonl"], text_columns=("title", "body"), licence_column="by")
-    assert [(d.text, d.licence) for d in kept["train"]] == [("Title\n\nBody", "CC0"), ("B2", "unknown")]
+    assert [(d.text, d.licence) for d in kept["train"]] == [("Title\n\nBody", "CC0"), ("B2", "not stated")]
 
 
 def forgotten_peak() -> int:

@@ -3,7 +3,7 @@
 from idiolect.corpus.audit.markdown import count, share
 from idiolect.progress import show_bytes, show_count
 
-UNSTATED = ("", "unknown", "not stated")
+UNSTATED = ("", "not stated")
 
 
 def kept_documents(audit: dict) -> int:
@@ -24,7 +24,7 @@ def by_source(audit: dict) -> list[dict]:
 def licence_of(row: dict) -> str:
     """A source's licence; what nobody stated is said to be so."""
     licence = str(row.get("licence") or "")
-    return "not stated" if licence in UNSTATED else licence
+    return "not stated" if licence in UNSTATED else "unknown (said so)" if licence == "unknown" else licence
 
 
 def by_licence(audit: dict) -> list[tuple[str, int, int]]:
