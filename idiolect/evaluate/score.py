@@ -87,6 +87,10 @@ def score(
     result = summarise(scores, shards, context_length, bytes_per_token, None if both else against)
     # Streams don't overlap: what a window would read twice, the state has read.
     stride = 0 if carry_state else stride
+    from idiolect.evaluate.by_source import by_source  # it builds on this module
+
+    if found := by_source(scores, shards, context_length, bytes_per_token):
+        result["sources"] = found
     result["about"] |= {"context_length": context_length, "stride": stride or context_length}
     if model.reads == "source":
         framing = framing or plain_framing(context_length, shards.end_id)

@@ -21,7 +21,9 @@ from idiolect.recipe import load_recipe
 from idiolect.request import Request
 from idiolect.rundir import RunDir, read_json, write_atomic
 from idiolect.stages.job import Job, check_name, open_job
+from idiolect.stages.mixing import mixes, show_mixture
 from idiolect.stages.prepared import corpus, prepared
+from idiolect.stages.training import source_of
 
 # Up to here the text is cleaned and counted before the plan is made, and `run` finds it done; beyond, sizes decide.
 COUNTED_BYTES = 256 << 20
@@ -181,7 +183,8 @@ def forecast(job: Job) -> dict:
     ]
     for what, value, about in rows:
         job.progress.show(f"{what:<14} {value:<16} {about}")
-    return {
+    mixture = {"mixture": show_mixture(recipe, source_of(job, ready), job.progress)} if mixes(recipe) else {}
+    return mixture | {
         "parameters": parts, "flops_per_token": speed["flops_per_token"], "tokens": tokens, "epochs": tokens / unique,
         "memory_bytes": memory, "tokens_per_second": speed["tokens_per_second"], "seconds": seconds,
         "money": hours * price if price else None,

@@ -4,6 +4,7 @@ import json
 
 from idiolect import rundir
 from idiolect.config import flatten, plain
+from idiolect.corpus.mixture.config import is_mixed
 from idiolect.errors import RecipeError
 from idiolect.progress import Progress, show_bytes, show_count, show_seconds
 from idiolect.recipe import Recipe, load_recipe
@@ -30,7 +31,7 @@ def show_prepared(job: Job, ready: Prepared) -> dict:
         job.progress.show(f"skipped {skipped['file']}: {skipped['reason']}")
     papers = audited(job, ready.documents)
     job.progress.show(f"what is in it: {papers / PAGE}, with {DATASHEET} and {SUMMARY} beside it")
-    return {
+    return mixture_shown(job, ready) | {
         "documents": {split: audit["kept"][split]["documents"] for split in listed},
         "tokens": {split: shards.n_tokens for split, shards in listed.items()},
         "dropped": {reason: drop["documents"] for reason, drop in audit["dropped"].items()},
@@ -53,6 +54,16 @@ def show_training(job: Job) -> dict:
             f"best validation: {outcome['best_value']:.4f} nats a {each}, at step {outcome['best_step']:,}"
         )
     return outcome | {"run": job.run.name}
+
+
+def mixture_shown(job: Job, ready: Prepared) -> dict:
+    """How often the training will read each source, where the recipe mixes any."""
+    if not is_mixed(job.recipe.corpus.sources, job.recipe.corpus.temperature):
+        return {}
+    from idiolect.stages.mixing import show_mixture  # torch comes with it, for samples of tokens
+    from idiolect.stages.training import source_of
+
+    return {"mixture": show_mixture(job.recipe, source_of(job, ready), job.progress)}
 
 
 def show_scores(job: Job, found: dict) -> None:
@@ -79,6 +90,12 @@ def show_scores(job: Job, found: dict) -> None:
             job.progress.show(
                 "pseudo-likelihood: each token guessed from both sides; not comparable with floors or left readers"
             )
+        if sources := scores.get("sources"):
+            rows = [[name, f"{own['bits_per_byte']['value']:.3f}", f"{own['bits_per_byte']['low']:.3f} to "
+                     f"{own['bits_per_byte']['high']:.3f}", f"{own['nats']['value']:.3f}", f"{own['nats']['n']:,}"]
+                    for name, own in sources.items()]  # fmt: skip
+            titles = ["source", "bits per byte", "95 % interval", "nats a token", "tokens"]
+            job.progress.table(titles, rows, title=f"{split}, by source", result=True)
         for verdict in scores.get("against", {}).values():
             job.progress.say(verdict["verdict"])
 

@@ -11,6 +11,8 @@ import numpy as np
 
 from idiolect import distributed, rundir
 from idiolect.config import flatten
+from idiolect.data.mixed_streams import MixedStreams
+from idiolect.data.mixture import Mixture
 from idiolect.data.objectives import Objective, build_objective
 from idiolect.data.streams import Streams
 from idiolect.data.windows import Windows
@@ -29,6 +31,7 @@ from idiolect.progress import MetricsLog, show_count, show_seconds
 from idiolect.stages.counting import count
 from idiolect.stages.framed import framing_of, objective_probe
 from idiolect.stages.job import RECORD, Job, lineage, record_of, save_recipe
+from idiolect.stages.mixing import bytes_per_token, dose_settings, mixes, mixture_of, show_mixture
 from idiolect.stages.prepared import Prepared
 from idiolect.stages.teaching import FACTS, load_teacher, teacher_facts
 from idiolect.stages.vectors import fitting_settings, frozen, start
@@ -43,6 +46,7 @@ WATCHING = {
     "train.micro_batch_tokens", "train.log_every_steps", "train.eval_every_steps", "train.save_every_steps",
     "train.keep", "train.tensorboard", "data.prefetch_batches",
 }  # fmt: skip
+BREAKING = ("model", "optim", "data", "corpus", "seed", "ids", "vectors", "embeddings", "train.loss", *FACTS)
 DECIDING = ("seed", "model.", "embeddings.", "optim.", "data.", "train.", "device.dtype")
 
 
@@ -51,6 +55,7 @@ def deciding_settings(flat: dict) -> dict:
     if flat["model.kind"] == "ngram":
         return {key: value for key, value in flat.items() if key.startswith("model.")}
     found = {key: value for key, value in flat.items() if key.startswith(DECIDING) and key not in WATCHING}
+    found |= dose_settings(flat)
     return {key: value for key, value in found.items() if not key.startswith("embeddings.")} | fitting_settings(flat)
 
 
@@ -71,6 +76,8 @@ def trained(job: Job, ready: Prepared) -> bool:
         save_recipe(job)
         rundir.write_json(record, {"decides": decides, "finished": False, "stages": ready.stages})
     counts = getattr(family(job.recipe.model.kind).load(), "learns", "") == "counts"
+    if counts and mixes(job.recipe):
+        job.progress.warn(f"a model of kind {job.recipe.model.kind} counts every token once: no source weighs more")
     outcome = count(job, ready, validation_probes(job, ready)) if counts else run_loop(job, ready)
     if distributed.is_main():
         record_end(job, ready, decides, outcome)
@@ -110,12 +117,15 @@ def run_loop(job: Job, ready: Prepared) -> Outcome:
     loss_of = build_loss(recipe.train.loss, load_teacher(job, ready))
     model = start(job, ready).to(device.torch)
     describe(job, model, split.n_tokens, samples * source.objective.stride)
+    if mixes(recipe):
+        show_mixture(recipe, source, job.progress)
     seed_dropout(recipe.seed)
     optimiser = build_optimiser(recipe.optim, model)
     carry = Carry(model, samples) if recipe.carries_state else None
     loss_of = carry.carrying(loss_of) if carry else loss_of
     # Of masked tokens, or of spans with their sentinels, there are no bits per byte: the rest of the text is given.
-    bits = split.n_tokens / split.n_bytes / np.log(2) if recipe.objective.prices_text else None
+    per_token = bytes_per_token(source) if mixes(recipe) else split.n_bytes / split.n_tokens
+    bits = 1 / per_token / np.log(2) if recipe.objective.prices_text else None
     training = Training(
         model=compiled(job, model), optimiser=optimiser, schedule=functools.partial(factor, recipe.optim.schedule),
         source=source, loss_of=loss_of, config=recipe.train, batch_samples=samples, micro_samples=micro,
@@ -125,17 +135,19 @@ def run_loop(job: Job, ready: Prepared) -> Outcome:
         flops_per_token=operations_per_token(recipe.model, source.objective, V)["training"],
         peak_flops=peak_flops(device),
         settings=deciding_settings(flatten(recipe)) | ready.hashes | teacher_facts(job),
-        breaking_keys=("model", "optim", "data", "seed", "ids", "vectors", "embeddings", "train.loss", *FACTS),
+        breaking_keys=BREAKING,
         prefetch=recipe.data.prefetch_batches, frozen=frozen(job, model), carry=carry,
     )  # fmt: skip
     return train(training)
 
 
-def source_of(job: Job, ready: Prepared) -> Windows | Streams:
+def source_of(job: Job, ready: Prepared) -> Windows | Streams | Mixture | MixedStreams:
     """The training split as samples of the recipe's objective."""
     recipe, split = job.recipe, ready.split("train")
     seed = recipe.seed + recipe.data.seed
     objective = objective_of(job, ready, seed)
+    if mixes(recipe):
+        return mixture_of(recipe, split, objective, seed)
     if recipe.carries_state:
         rows, _ = batch_shape(recipe.train, recipe.model.context_length)
         return Streams(split, objective, rows, seed, recipe.data.shuffle, recipe.train.carry_windows)
@@ -253,6 +265,9 @@ def record_end(job: Job, ready: Prepared, decides: dict, outcome: Outcome) -> No
         "flops_per_token": operations_per_token(recipe.model, objective_of(job, ready, recipe.seed), V),
         "vocabulary_size": V,
     }  # fmt: skip
+    if outcome.reason != "counts":
+        samples, _ = batch_shape(recipe.train, recipe.model.context_length)
+        summary["ledger"] = source_of(job, ready).ledger(outcome.step * samples).to_json()
     rundir.write_json(job.run.path / RECORD, summary)
     why = {
         "steps": "all steps done",

@@ -21,7 +21,8 @@ PSEUDO = (
 
 def section(data: dict) -> Markup:
     """The model's scores, then the floors of the same text."""
-    found = [(path, score) for path, score in scores_in(part(data, "evaluation")) if "against" not in path]
+    whole = [(path, score) for path, score in scores_in(part(data, "evaluation")) if "against" not in path]
+    found = [(path, score) for path, score in whole if "sources" not in path]
     if not found:
         return frame("scores", "Scores", GLOSS, absent("This run was not evaluated", "idiolect evaluate"))
     return frame(
@@ -29,6 +30,7 @@ def section(data: dict) -> Markup:
         "Scores",
         GLOSS,
         score_table(found, "Scores" if data.get("reads") != "both" else "Scores by pseudo-likelihood"),
+        by_source([(path, score) for path, score in whole if "sources" in path]),
         floors(data),
         verdicts(part(data, "evaluation")),
         tag("p", PSEUDO if data.get("reads") == "both" else COMPARED, class_="note"),
@@ -48,6 +50,27 @@ def score_table(found: list[tuple[tuple[str, ...], dict]], caption: str) -> Mark
         for path, score in found
     ]
     return table(["score", "on", "value", "95 % interval", "n"], rows, numeric=(2, 3, 4), caption=caption)
+
+
+def by_source(found: list[tuple[tuple[str, ...], dict]]) -> Markup | None:
+    """One line a source of each split: what a mean over all of them hides."""
+    rows = [
+        [
+            path[-2],
+            next((split for split in SPLITS if split in path), figures.DASH),
+            tag("strong", figures.score(score)),
+            figures.interval(score),
+            figures.count(score.get("n")),
+        ]
+        for path, score in found
+        if path[-1] == "bits_per_byte"
+    ]
+    caption = "Bits per byte by source"
+    return (
+        table(["source", "on", "value", "95 % interval", "n"], rows, numeric=(2, 3, 4), caption=caption)
+        if rows
+        else None
+    )
 
 
 def floors(data: dict) -> Markup | None:
