@@ -4,7 +4,6 @@ A part's features are numpy arrays; between processes and on disk they are Arrow
 of little-endian numbers that is empty where nothing was asked for.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,40 +79,50 @@ class Measure:
 
     def columns(self, texts: list[str]) -> dict[str, pa.Array]:
         """One Arrow column for each of `FIELDS`; an empty text has empty cells."""
-        config, nothing = self.config, [np.empty(0, np.uint8)] * len(texts)
-        rows: dict[str, Iterable[np.ndarray]] = dict.fromkeys(FIELDS, nothing)
+        config = self.config
         near, substrings = config.near.action != "off", config.substrings.action != "off"
-        if near or substrings:
-            words = words_of(texts)
+        found: dict[str, Ragged] = {}
+        words = words_of(texts) if near or substrings else None
         if near:
-            rows |= self._near(words)
+            found |= self._near(words)
         if config.lines.action != "off":
-            rows["lines"] = [line_hashes(text, config.lines) for text in texts]
+            found["lines"] = stacked([line_hashes(text, config.lines) for text in texts])
         if config.paragraphs.action != "off":
-            rows["paragraphs"] = [paragraph_hashes(text, config.paragraphs) for text in texts]
+            found["paragraphs"] = stacked([paragraph_hashes(text, config.paragraphs) for text in texts])
         if substrings:
-            rows |= self._substrings(words)
-        return {name: _cells([row.astype(NUMBERS[name], copy=False) for row in rows[name]]) for name in FIELDS}
+            found |= self._substrings(words)
+        nothing = Ragged(np.empty(0, np.uint8), np.zeros(len(texts) + 1, np.int64))
+        return {name: _cells(found.get(name, nothing), kind) for name, kind in NUMBERS.items()}
 
-    def _near(self, words: Words) -> dict[str, Iterable[np.ndarray]]:
+    def _near(self, words: Words) -> dict[str, Ragged]:
         minima = self.signatures.minima(words)
         rows = {"bands": self.signatures.bands(minima)}
-        return rows | ({"sketch": self.signatures.sketch(minima)} if self.config.near.min_similarity else {})
+        if self.config.near.min_similarity:
+            rows["sketch"] = self.signatures.sketch(minima)
+        return {name: Ragged(m.ravel(), np.arange(len(m) + 1) * m.shape[1]) for name, m in rows.items()}
 
-    def _substrings(self, words: Words) -> dict[str, list[np.ndarray]]:
+    def _substrings(self, words: Words) -> dict[str, Ragged]:
         short = (words.hashes >> np.uint64(32)).astype(np.uint32)
-        each = [short[a:b] for a, b in zip(words.offsets[:-1], words.offsets[1:], strict=True)]
-        found = [fingerprints(row, self.config.substrings) for row in each]
-        return {"words": each, "fingerprints": [f[0] for f in found], "places": [f[1] for f in found]}
+        rows = zip(words.offsets[:-1].tolist(), words.offsets[1:].tolist(), strict=True)
+        found = [fingerprints(short[a:b], self.config.substrings) for a, b in rows]
+        return {
+            "words": Ragged(short, words.offsets),
+            "fingerprints": stacked([hashes for hashes, _ in found]),
+            "places": stacked([places for _, places in found]),
+        }
 
 
-def _cells(rows: list[np.ndarray]) -> pa.Array:
+def stacked(rows: list[np.ndarray]) -> Ragged:
+    """Rows as one array."""
     offsets = np.zeros(len(rows) + 1, np.int64)
-    np.cumsum([row.nbytes for row in rows], out=offsets[1:])
-    data = np.concatenate([row.view(np.uint8) for row in rows]) if rows else np.empty(0, np.uint8)
-    return pa.LargeBinaryArray.from_buffers(
-        pa.large_binary(), len(rows), [None, pa.py_buffer(offsets), pa.py_buffer(data)]
-    )
+    np.cumsum([len(row) for row in rows], out=offsets[1:])
+    return Ragged(np.concatenate(rows) if rows else np.empty(0), offsets)
+
+
+def _cells(rows: Ragged, kind: np.dtype) -> pa.Array:
+    data = pa.py_buffer(np.ascontiguousarray(rows.values, kind))
+    ends = pa.py_buffer(np.ascontiguousarray(rows.offsets * kind.itemsize, np.int64))
+    return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(rows.offsets) - 1, [None, ends, data])
 
 
 def part_features(table: pa.Table, config: DedupConfig) -> PartFeatures:
