@@ -115,10 +115,12 @@ def tune(request: Request) -> dict:
 def compare(request: Request) -> dict:
     """Families, recipes or variations at an equal budget."""
     from idiolect.stages.allotting import settings_of
+    from idiolect.stages.asked import Asked
     from idiolect.stages.comparing import compared_all
 
     request = replace(request, flags=(*request.flags, *settings_of(request.options)))
-    return compared_all(_job(request), request.options["with"], request.options["vary"], request.flags)
+    options = request.options
+    return compared_all(_job(request), Asked(options["with"], options["vary"], options["ablate"], request.flags))
 
 
 def plan(request: Request) -> dict:

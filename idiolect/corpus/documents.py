@@ -52,10 +52,15 @@ def read_texts(folder: Path, split: str) -> Iterator[str]:
         yield from batch.column("text").to_pylist()
 
 
-def read_sizes(folder: Path, split: str) -> Iterator[int]:
-    """What each text of a split counts for in bits per byte: its bytes before any transform."""
-    for batch in _batches(folder, split, ["original_bytes"]):
-        yield from batch.column("original_bytes").to_pylist()
+def read_column(folder: Path, split: str, name: str) -> Iterator:
+    """One column of a split, such as `id` or `original_bytes`."""
+    for batch in _batches(folder, split, [name]):
+        yield from batch.column(name).to_pylist()
+
+
+def read_sources(folder: Path, split: str) -> Iterator[str]:
+    """The source of each text of a split, up to the slash: its table in the recipe, or its library or folder."""
+    return (source.partition("/")[0] for source in read_column(folder, split, "source"))
 
 
 def _batches(folder: Path, split: str, columns: list[str]) -> Iterator[pa.RecordBatch]:

@@ -8,7 +8,9 @@ from idiolect import rundir
 from idiolect.progress import show_count, show_seconds
 from idiolect.report import comparison as page
 from idiolect.stages import allotting
+from idiolect.stages.easier import note_of
 from idiolect.stages.job import Job, lineage
+from idiolect.stages.variations import AS_IT_IS
 from idiolect.tune.compare import Pair, at_common_points, mean_interval
 
 JSON, PAGE, MARKDOWN, PLOT = "compare.json", "compare.html", "compare.md", "compare.svg"
@@ -56,7 +58,7 @@ def as_data(comparison, pairs: list[Pair]) -> dict:
         "search": {"rates": list(config.rates), "share": config.search_share, "widenings": config.widenings},
         "contenders": listed,
         "pairs": [asdict(pair) for pair in pairs],
-        "verdicts": headline(pairs, listed),
+        "verdicts": headline(pairs, listed, AS_IT_IS if comparison.ablates else ""),
         "notes": notes(comparison, listed),
         "lineage": {key: value for key, value in lineage(job).items() if key != "commands"},
     }
@@ -120,12 +122,12 @@ def curves(runs: list[dict], scale: float, flops: int) -> dict:
     }
 
 
-def headline(pairs: list[Pair], listed: list[dict]) -> list[str]:
-    """The verdicts that are printed: the best against every other. All pairs are in `pairs`."""
+def headline(pairs: list[Pair], listed: list[dict], against: str = "") -> list[str]:
+    """The verdicts that are printed: one (the best, if none is named) against every other. All are in `pairs`."""
     if not pairs:
         return []
-    best = pairs[0].first
-    said = [pair.verdict for pair in pairs if best in (pair.first, pair.second)]
+    one = against or pairs[0].first
+    said = [pair.verdict for pair in pairs if one in (pair.first, pair.second)]
     return said + [
         f"{row['name']} stands apart: its pseudo-likelihood is no probability of the text, so it is in no verdict"
         for row in listed if row["role"] == "apart" and row["bits_per_byte"]
@@ -159,9 +161,22 @@ def notes(comparison, listed: list[dict]) -> list[str]:
            and row["steps"] < allotting.FEW_STEPS]  # fmt: skip
     if few:
         said.append(f"Fewer than {allotting.FEW_STEPS} steps, too few to judge: {', '.join(few)}.")
+    easier = [f"{entry.one.name}: {note}" for entry in comparison.entries if (note := note_of(entry.one.recipe))]
+    said += [note + "." for note in easier]
+    if comparison.ablates:
+        said.append(
+            "Each has one setting of the recipe changed; all are scored on the documents that all of them hold out. "
+            "Near copies of these, where they are kept, may stand in what is learned from."
+        )
     if any(entry.one.scale != 1 for entry in comparison.entries):
         said.append("The variations changed the held-out text: bytes are those of the text that was changed least.")
     return said
+
+
+def with_classifiers(data: dict, found: dict) -> dict:
+    """The comparison with what its models are worth as classifiers; verdicts name what is measured."""
+    said = headline([Pair(**pair) for pair in found["classifier_pairs"]], [], AS_IT_IS)
+    return data | found | {"verdicts": data["verdicts"] + [f"as classifiers: {verdict}" for verdict in said]}
 
 
 def leave(job: Job, folder: Path, data: dict) -> None:
@@ -172,11 +187,23 @@ def leave(job: Job, folder: Path, data: dict) -> None:
     rundir.write_atomic(folder / MARKDOWN, page.markdown(data, PLOT))
     rows = [[plain(cell) for cell in row] for row in page.rows(data)]
     job.progress.table(list(page.HEAD), rows, title=f"bits per byte at {data['budget']['text']}", result=True)
+    if data.get("classifier"):
+        show_classifiers(job, data)
     for verdict in data["verdicts"]:
         job.progress.show(verdict)
     for note in data["notes"]:
         job.progress.say(note)
     job.progress.show(f"page: {folder / PAGE}   table: {folder / MARKDOWN}   plot: {folder / PLOT}")
+
+
+def show_classifiers(job: Job, data: dict) -> None:
+    """Macro-F1 of the classifiers that start from each contender's weights, and of TF-IDF on the same text."""
+    rows = [
+        [name, f"{row['macro_f1']['value']:.3f} ({row['macro_f1']['low']:.3f} to {row['macro_f1']['high']:.3f})",
+         f"{row['tf_idf_macro_f1']:.3f}", f"{row['n']:,}"]
+        for name, row in data["classifier"].items()
+    ]  # fmt: skip
+    job.progress.table(["", "macro-F1 (95 %)", "TF-IDF", "test examples"], rows, title="as classifiers", result=True)
 
 
 def plain(cell: object) -> str:

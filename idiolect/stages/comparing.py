@@ -6,30 +6,29 @@ Every trial is an ordinary run below runs/<name>-compare/<contender>/, named by 
 starts the same comparison again finds the finished trials done and goes on in the one that was killed.
 """
 
-import itertools
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from idiolect.config import to_toml
 from idiolect.config_load import Loaded
 from idiolect.errors import NumericsError, RecipeError
-from idiolect.evaluate.score import bytes_of, clusters_of
-from idiolect.evaluate.statistics import ratio_interval
 from idiolect.plan.operations import operations_per_token
 from idiolect.progress import show_seconds
 from idiolect.recipe import Recipe, load_recipe
 from idiolect.rundir import RunDir, write_atomic
 from idiolect.stages import allotting, compared
 from idiolect.stages.allotting import Budget
-from idiolect.stages.contenders import Contender, contenders, named, scored_split
+from idiolect.stages.asked import Asked, contenders
+from idiolect.stages.classifying import classified, has_task
+from idiolect.stages.contenders import Contender, named
+from idiolect.stages.entries import Clock, Entry
 from idiolect.stages.job import Job
+from idiolect.stages.pairing import judged
+from idiolect.stages.same_text import scored_split
 from idiolect.stages.training import objective_of
-from idiolect.stages.trials import measured, nats_of, pace_of, result_of, same_ids, trial_name
-from idiolect.tune.compare import compare
+from idiolect.stages.trials import measured, pace_of, result_of, trial_name
 from idiolect.tune.config import CompareConfig
 
 # Building a model, timing the machine's peak, two checkpoints: seconds a trial takes besides its training. Measured.
@@ -38,45 +37,11 @@ COUNTED_A_SECOND = 1e6  # tokens that the n-gram family counts
 SEARCH, RUN = "search", "run"
 
 
-@dataclass
-class Entry:
-    """A contender in the course of the comparison."""
-
-    one: Contender
-    folder: Path
-    pace: dict | None = None
-    steps: int = 0
-    search: list[dict] = field(default_factory=list)
-    rate: float | None = None
-    at_edge: bool = False
-    runs: list[dict] = field(default_factory=list)
-    failed: str = ""
-
-    @property
-    def scores(self) -> list[float]:
-        """Bits per byte of each seed, on the text that was changed least."""
-        return [run["score"]["bits_per_byte"]["value"] * self.one.scale for run in self.runs if "score" in run]
-
-
-@dataclass
-class Clock:
-    """What has been run and what is to come, in seconds forecast; reality corrects the forecast."""
-
-    forecast: float = 0.0
-    done: float = 0.0
-    spent: float = 0.0
-
-    def left(self) -> float:
-        """Seconds to go."""
-        pace = self.spent / self.done if self.done else 1.0
-        return max(0.0, self.forecast - self.done) * pace
-
-
 class Comparison:
     """One comparison under way: its folder, its budget, its contenders."""
 
-    def __init__(self, job: Job, config: CompareConfig, found: list[Contender]):
-        self.job, self.config = job, config
+    def __init__(self, job: Job, config: CompareConfig, found: list[Contender], ablates: bool = False):
+        self.job, self.config, self.ablates = job, config, ablates
         self.folder = job.run.path.with_name(f"{job.run.name}-compare")
         self.budget: Budget = allotting.budget_of(config, job.recipe)
         self.split = scored_split(found)
@@ -95,7 +60,7 @@ class Comparison:
             except NumericsError as failure:
                 entry.failed = failure.what
                 self.job.progress.warn(f"{entry.one.name}: {failure.what}")
-        return self.judge()
+        return compared.as_data(self, judged(self.entries, self.folder, self.split))
 
     def measure_pace(self, entry: Entry) -> None:
         """Seconds and tokens of a step, from a short run; what counts has no steps."""
@@ -284,33 +249,6 @@ class Comparison:
         if failed:
             self.job.progress.warn(f"{entry.one.name} diverged with {len(failed)} of {len(entry.runs)} seeds")
 
-    def judge(self) -> dict:
-        """Scores, verdicts, and everything the page, the table and `--json` show."""
-        ranked = [entry for entry in self.entries if entry.scores and entry.one.role != "apart"]
-        fixed = [entry.one.name for entry in ranked if entry.one.role == "counted"]
-        by_name = {entry.one.name: entry for entry in ranked}
-        pairs = compare(
-            {name: entry.scores for name, entry in by_name.items()}, fixed=fixed,
-            text=lambda first, second: self.over_text(by_name[first], by_name[second]),
-        )  # fmt: skip
-        return compared.as_data(self, pairs)
-
-    def over_text(self, first: Entry, second: Entry) -> dict | None:
-        """The paired interval of second minus first over the scored text, each token's price averaged over seeds."""
-        one, other = first.one, second.one
-        if not same_ids(one.ready, other.ready, self.split) or {one.role, other.role} & {"apart"}:
-            return None
-        prices = [mean_prices(self.folder, entry) for entry in (first, second)]
-        if None in prices or not np.array_equal(prices[0][0], prices[1][0]):
-            return None
-        position_N, difference_N = prices[0][0], prices[1][1] - prices[0][1]
-        shards = one.ready.split(self.split)
-        length = max(one.recipe.model.context_length, other.recipe.model.context_length)
-        cluster_N, _ = clusters_of(position_N, shards.document_starts, shards.n_tokens, length)
-        bytes_N = bytes_of(position_N, shards, one.ready.tokenizer.bytes_per_token)
-        total = [np.bincount(cluster_N, weights=values_N) for values_N in (difference_N / np.log(2), bytes_N)]
-        return ratio_interval(*total, len(position_N))
-
 
 def value_of(result: dict) -> float:
     """A trial's validation score, infinite when it diverged or was never scored."""
@@ -338,26 +276,20 @@ def outcome(result: dict) -> str:
     return f"{score} in {show_seconds(result['seconds'])}, {result['steps']:,} steps"
 
 
-def mean_prices(folder: Path, entry: Entry) -> tuple[np.ndarray, np.ndarray] | None:
-    """Positions, and each token's nats averaged over the contender's seeds."""
-    found = [nats_of(folder / run["folder"]) for run in entry.runs if "score" in run]
-    if not found or None in found or any(not np.array_equal(a[0], b[0]) for a, b in itertools.pairwise(found)):
-        return None
-    return found[0][0], np.mean([nats_N for _, nats_N in found], axis=0)
-
-
-def compared_all(job: Job, others: list[str], variations: list[str], flags: Sequence[str] = ()) -> dict:
+def compared_all(job: Job, asked: Asked) -> dict:
     """Compare, show, and leave compare.json, the page, the table in Markdown and the plot."""
     config = job.recipe.compare
-    found = contenders(job, config, others, variations, flags)
+    found = contenders(job, config, asked)
     if len(found) < 2:
         raise RecipeError(
             f"{found[0].name} has nothing to be compared with", why="a comparison needs two at least",
             fix="--families gpt,lstm",
         )  # fmt: skip
-    comparison = Comparison(job, config, found)
+    comparison = Comparison(job, config, found, ablates=bool(asked.ablations))
     with RunDir(comparison.folder).lock():
         write_atomic(comparison.folder / "recipe.toml", to_toml(job.recipe, header="The recipe that is compared."))
         data = comparison.run()
+        if comparison.ablates and has_task(job.recipe):
+            data = compared.with_classifiers(data, classified(comparison))
         compared.leave(job, comparison.folder, data)
     return data

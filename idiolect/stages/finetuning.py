@@ -22,7 +22,7 @@ from idiolect.stages.training import seed_dropout, set_aside_if_changed
 from idiolect.stages.weights import load_model, load_weights, pick_checkpoint, weights_hash
 from idiolect.tasks.classification import LabelledSource, build_classifier, classification_loss, encode
 from idiolect.tasks.convolution_head import count_flops
-from idiolect.tasks.labelled import Splits, read_splits
+from idiolect.tasks.labelled import Examples, Splits, read_splits
 from idiolect.train.checkpoint import CheckpointStore
 from idiolect.train.loop import train
 from idiolect.train.state import Outcome, Probe, Training
@@ -45,7 +45,7 @@ def finetuned(parent: Job, task: str, which: str, name: str | None) -> dict:
         )
     ready = learned_from(parent)
     checkpoint = pick_checkpoint(parent, which)
-    splits = read_splits(parent.recipe.finetune.task, ready.documents)
+    splits = examples_of(parent, ready)
     own_name = name or f"{parent.run.name}-{task}"
     check_name(own_name)
     job = replace(parent, run=RunDir(parent.runs / own_name))
@@ -76,6 +76,22 @@ def finetuned(parent: Job, task: str, which: str, name: str | None) -> dict:
     rundir.write_json(parent.run.path / SCORES, found)
     show_finetuned(job, found)
     return found
+
+
+def examples_of(job: Job, ready: Prepared) -> Splits:
+    """The labelled examples as the model was taught to read: transformed, where its own text was."""
+    splits = read_splits(job.recipe.finetune.task, ready.documents)
+    corpus = job.recipe.corpus
+    if not job.recipe.finetune.task.train or not corpus.clean.transforms:
+        return splits
+    from idiolect.corpus.clean.transforms import transform
+
+    def easier(examples: Examples) -> Examples:
+        return replace(examples, texts=tuple(transform(text, corpus.language, corpus.clean) for text in examples.texts))
+
+    return replace(
+        splits, train=easier(splits.train), validation=easier(splits.validation), test=easier(splits.test)
+    )  # fmt: skip
 
 
 def fingerprint_of(splits: Splits) -> str:

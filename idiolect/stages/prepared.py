@@ -14,6 +14,7 @@ from idiolect import rundir
 from idiolect.config import flatten
 from idiolect.errors import DataError
 from idiolect.recipe import Recipe, load_recipe
+from idiolect.stages.easier import warn_of_transforms
 from idiolect.stages.job import PACKAGE, Job, record_of
 
 SPLITS = ("train", "validation", "test")
@@ -75,7 +76,7 @@ def held_out(documents: Path) -> str:
 
 def shards(job: Job, documents: Path, tokens: Path) -> Path:
     """The documents as token ids, memory-mapped."""
-    from idiolect.corpus.documents import read_sizes, read_texts
+    from idiolect.corpus.documents import read_column, read_sources, read_texts
     from idiolect.tokenizer import shards as shard_files
     from idiolect.tokenizer.encode import Tokenizer
 
@@ -91,7 +92,8 @@ def shards(job: Job, documents: Path, tokens: Path) -> Path:
                 split,
                 workers=job.recipe.corpus.workers,
                 progress=job.progress,
-                original_bytes=read_sizes(documents, split),
+                sources=read_sources(documents, split),
+                original_bytes=read_column(documents, split, "original_bytes"),
             )
 
     reads = {
@@ -158,9 +160,14 @@ class Prepared:
 
 def prepared(job: Job) -> Prepared:
     """The first stages, in order: text, tokenizer, ids, and vectors to start from where the recipe names any."""
+    warn_of_transforms(job)
+    return prepared_from(job, corpus(job))
+
+
+def prepared_from(job: Job, documents: Path) -> Prepared:
+    """All stages after the text."""
     from idiolect.stages.vectors import vectors
 
-    documents = corpus(job)
     tokens = tokenizer(job, documents)
     ready = Prepared(documents, tokens, shards(job, documents, tokens))
     return replace(ready, vectors=vectors(job, ready))

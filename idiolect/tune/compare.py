@@ -80,6 +80,7 @@ def compare(
     fixed: Sequence[str] = (),
     text: Callable[[str, str], dict | None] = lambda first, second: None,
     level: float = LEVEL,
+    unit: str = UNIT,
 ) -> list[Pair]:
     """Every pair, the better one first, pairs of the best contenders first. Lower scores are better.
 
@@ -97,7 +98,7 @@ def compare(
     known = [index for index, one in enumerate(found) if one is not None]
     adjusted = dict(zip(known, holm([found[index][2] for index in known]), strict=True))
     return [
-        judged(pair, scores, one, adjusted.get(index), len(known), set(pair) <= set(fixed), text(*pair), level)
+        judged(pair, scores, one, adjusted.get(index), len(known), set(pair) <= set(fixed), text(*pair), level, unit)
         for index, (pair, one) in enumerate(zip(pairs, found, strict=True))
     ]
 
@@ -111,27 +112,30 @@ def judged(
     exact: bool,
     text: dict | None,
     level: float,
+    unit: str,
 ) -> Pair:
     """One pair with its verdict in words."""
     first, second = pair
     difference = fmean(scores[second]) - fmean(scores[first])
     low, high, p = found or (None, None, None)
-    words = wording(first, second, difference, found, adjusted, n_pairs, exact, level)
+    words = wording(first, second, difference, found, adjusted, n_pairs, exact, level, unit)
     if text is not None and found is not None and low > 0 and adjusted < 1 - level and text["low"] <= 0:
         words += f"; on other text of this kind it may not hold ({interval(text)} over this one)"
     return Pair(first, second, difference, low, high, p, adjusted, words, text)
 
 
-def wording(first, second, difference, found, adjusted, n_pairs, exact, level) -> str:
+def wording(first, second, difference, found, adjusted, n_pairs, exact, level, unit) -> str:
     """The verdict: who is better by how much, or why nobody is."""
     if exact:
-        return f"{first} better than {second} by {difference:.3f} {UNIT} (both count, neither has a seed)"
+        return f"{first} better than {second} by {difference:.3f} {unit} (both count, neither has a seed)"
     if found is None:
         return (
-            f"{first} is {difference:.3f} {UNIT} below {second} with one seed: that can be luck, so there is no winner"
+            f"{first} is ahead of {second} by {difference:.3f} {unit} with one seed: that can be luck, so there is "
+            "no winner"
         )
     low, high, p = found
-    margin = f"{difference:.{places(high - difference)}f} ± {high - difference:.{places(high - difference)}f} {UNIT}"
+    digits = places(high - difference)
+    margin = f"{difference:.{digits}f} ± {high - difference:.{digits}f} {unit}"
     if low <= 0 <= high:
         return f"no difference at this budget: {first} and {second} ({margin})"
     if adjusted >= 1 - level:

@@ -5,7 +5,7 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
-from idiolect.corpus.documents import read, read_sizes
+from idiolect.corpus.documents import read, read_column
 from idiolect.corpus.split import SPLITS
 
 SECRET = "jane.doe@private.example.net"
@@ -57,7 +57,7 @@ def test_transforms_hold_out_the_same_documents_and_keep_their_bytes(prepared, f
     assert audit["transformed"] == {"made": list(settings), "left_as_they_are": []}
     for split in SPLITS:
         assert [d.id for d in made[split]] == [d.id for d in plain[split]]
-        assert list(read_sizes(out, split)) == [len(d.text.encode()) for d in read(plain_out, split)]
+        assert list(read_column(out, split, "original_bytes")) == [len(d.text.encode()) for d in read(plain_out, split)]
         assert all(a.text != b.text for a, b in zip(made[split], plain[split], strict=True))
 
 
