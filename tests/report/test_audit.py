@@ -39,7 +39,7 @@ def test_the_page_tells_the_whole_story():
     for said in (
         "web and books",
         "24\u202f118 documents in 61 files went in; 16\u202f031 are kept, 46.1\u202fMB of text from 3 sources",
-        "33.2\u202f% of this text have no stated licence",
+        "33.2\u202f% of this text have no stated licence", "unknown (said so)",
         "14\u202f480 train, 761 validation, 790 test",
         "10.3 M unique tokens, read 4 times",
         "CC-BY-SA-4.0", "alike by 87.1\u202f%", "evaluation: hellaswag", "broken.pdf", "no text: it is a scan",
@@ -140,7 +140,7 @@ def test_unstated_licences_are_summed_and_named():
     audit = copy.deepcopy(audited.audit())
     audit["sources"] += [{"source": "more", "licence": "", "documents": 1, "bytes": 846_000}]
     rows = {row["name"]: row["bytes"] for row in shares.licences(audit)}
-    assert rows[""] == 15_300_000 + 846_000
+    assert rows["not stated"] == 846_000 and rows["unknown (said so)"] == 15_300_000
     for row in audit["sources"]:
         row["licence"] = "unknown"
     assert "None of this text has a stated licence" in str(story.warning(audit))

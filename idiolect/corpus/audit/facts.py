@@ -4,6 +4,8 @@ from idiolect.corpus.audit.markdown import count, share
 from idiolect.progress import show_bytes, show_count
 
 UNSTATED = ("", "not stated")
+SAID_UNKNOWN = "unknown (said so)"
+WITHOUT_LICENCE = ("not stated", SAID_UNKNOWN)
 
 
 def kept_documents(audit: dict) -> int:
@@ -24,7 +26,7 @@ def by_source(audit: dict) -> list[dict]:
 def licence_of(row: dict) -> str:
     """A source's licence; what nobody stated is said to be so."""
     licence = str(row.get("licence") or "")
-    return "not stated" if licence in UNSTATED else "unknown (said so)" if licence == "unknown" else licence
+    return "not stated" if licence in UNSTATED else SAID_UNKNOWN if licence == "unknown" else licence
 
 
 def by_licence(audit: dict) -> list[tuple[str, int, int]]:

@@ -76,7 +76,7 @@ def drawing(audit: dict) -> Markup:
     return tag(
         "figure",
         tag("div", rows, class_="river", role="list"),
-        tag("figcaption", "Documents. The solid part goes on, the lighter part falls at this stage."
+        tag("figcaption", "Documents: what goes on from each stage, and beside it what falls there."
             + (f" Kept: {splits}." if splits else "")),
     )  # fmt: skip
 
@@ -131,7 +131,7 @@ def has_examples(row_: dict) -> bool:
 
 def examples(row_: dict) -> Markup:
     """Dropped documents of one reason; beside each the one kept in its stead, or some that stayed."""
-    shown = [beside(pair["dropped"], pair["kept"]) for pair in (row_.get("pairs") or [])[:5]]
+    shown = [beside(pair["dropped"], pair["kept"]) for pair in (row_.get("pairs") or [])[:2]]
     for sample in (row_.get("samples") or [])[: 5 if not shown else 0]:
         shown.append(beside(sample, sample["kept"]) if isinstance(sample.get("kept"), dict) else quote(sample))
     stayed = row_.get("kept_samples") or []

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from idiolect.corpus.audit.facts import WITHOUT_LICENCE, licence_of
 from idiolect.report import charts, figures
 from idiolect.report.audit.documents import text_of
 from idiolect.report.markup import Markup, tag
 from idiolect.report.sections import fold, part, table
 
 MOST_ROWS = 40
-UNSTATED = ("", "unknown", "not stated", None)
+UNNAMED = ("", None)
 
 
 def content(audit: dict) -> Markup | None:
     """One table a kind, then lengths."""
     tables = [
         shares("Languages", languages(audit), unnamed="not identified"),
-        shares("Licences", licences(audit), unnamed="not stated", alarm=True),
+        shares("Licences", licences(audit)),
         sources(audit),
         shares("Labels", profiled(audit, "label"), unnamed="none"),
         lengths(audit),
@@ -38,31 +39,36 @@ def languages(audit: dict) -> list[dict]:
 
 
 def licences(audit: dict) -> list[dict]:
-    """Licences over all sources, the largest first; what nobody stated is one row."""
+    """Licences over all sources, the largest first; unstated ones and those said to be unknown are rows, too."""
     found: dict[str, dict] = {}
     for row in audit.get("sources") or []:
-        name = "" if row.get("licence") in UNSTATED else str(row["licence"])
+        name = licence_of(row)
         entry = found.setdefault(name, {"name": name, "documents": 0, "bytes": 0})
         entry["documents"] += row.get("documents") or 0
         entry["bytes"] += row.get("bytes") or 0
     return sorted(found.values(), key=lambda row: -row["bytes"])
 
 
-def shares(title: str, rows: list[dict], unnamed: str, alarm: bool = False) -> Markup | None:
+def shares(title: str, rows: list[dict], unnamed: str = "") -> Markup | None:
     """Bars by bytes; a kind that nothing is known of is left out."""
-    if not any(row.get("name") for row in rows) and not (alarm and rows):
+    if not any(row.get("name") for row in rows):
         return None
     whole = sum(row.get("bytes") or 0 for row in rows)
     lines = []
     for row in rows[:MOST_ROWS]:
-        known = row.get("name") not in UNSTATED
-        name = tag("span", str(row["name"]) if known else unnamed, class_="" if known else "alarm" if alarm else "soft")
-        kind = "kept" if known else "dropped" if alarm else ""
+        known = row.get("name") not in UNNAMED
+        kind = "dropped" if row.get("name") in WITHOUT_LICENCE else "kept" if known else ""
+        name = named(str(row["name"])) if known else tag("span", unnamed, class_="soft")
         lines.append([
             name, charts.bar(row.get("bytes") or 0, whole, kind), figures.count(row.get("documents")),
             figures.size(row.get("bytes")), figures.share(row.get("bytes"), whole),
         ])  # fmt: skip
     return table([title[:-1].lower(), "", "documents", "size", "share"], lines, numeric=(2, 3, 4), caption=title)
+
+
+def named(name: str) -> Markup:
+    """A name; one that stands for a missing licence is set off."""
+    return tag("span", name, class_="alarm" if name in WITHOUT_LICENCE else None)
 
 
 def sources(audit: dict) -> Markup | None:
@@ -74,7 +80,7 @@ def sources(audit: dict) -> Markup | None:
     lines = [
         [
             row.get("source", ""),
-            row["licence"] if row.get("licence") not in UNSTATED else tag("span", "not stated", class_="alarm"),
+            named(licence_of(row)),
             figures.count(row.get("documents")), figures.size(row.get("bytes")), figures.share(row.get("bytes"), whole),
         ]
         for row in rows[:MOST_ROWS]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from idiolect.corpus.audit.facts import WITHOUT_LICENCE
 from idiolect.report import figures
 from idiolect.report.audit import funnel, shares
 from idiolect.report.markup import Markup, tag
 from idiolect.report.sections import part
 
-UNNAMED = (*shares.UNSTATED, "(others)")
+UNNAMED = (*shares.UNNAMED, "(others)")
 
 
 def numbers(audit: dict) -> dict:
@@ -22,7 +23,7 @@ def numbers(audit: dict) -> dict:
         "files": part(audit, "read").get("files"),
         "sources": len({row.get("source") for row in audit.get("sources") or []}),
         "languages": len([row for row in shares.languages(audit) if row.get("name") not in UNNAMED]),
-        "unstated": sum(row["bytes"] for row in rows if not row["name"]) / whole if whole else 0.0,
+        "unstated": sum(row["bytes"] for row in rows if row["name"] in WITHOUT_LICENCE) / whole if whole else 0.0,
     }
 
 

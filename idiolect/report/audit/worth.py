@@ -55,7 +55,7 @@ def epochs(feeds: dict) -> Markup | None:
     most = max(row.get("parameters") or 0 for row in rows)
     lines = [
         [
-            f"read {figures.count(row.get('epochs'))} time{'' if row.get('epochs') == 1 else 's'}",
+            f"read\u00a0{figures.count(row.get('epochs'))}\u00a0time{'' if row.get('epochs') == 1 else 's'}",
             charts.bar(row.get("parameters") or 0, most, "kept"),
             figures.short(row.get("seen_tokens")), figures.short(row.get("worth_tokens")),
             figures.short(row.get("parameters")),
