@@ -8,6 +8,7 @@ from pathlib import Path
 from idiolect import rundir
 from idiolect.corpus.audit.answers import read_answers
 from idiolect.corpus.audit.datasheet import datasheet
+from idiolect.corpus.audit.origins import origins
 from idiolect.corpus.audit.summary import summary
 from idiolect.report.audit import page
 from idiolect.stages.job import PACKAGE, Job
@@ -36,7 +37,7 @@ def audited(job: Job, documents: Path) -> Path:
     answers = read_answers(job.recipe.corpus.about)
 
     def make(out: Path) -> None:
-        audit = whole_audit(documents)
+        audit = whole_audit(documents) | origins(documents)
         name = title_of(audit)
         rundir.write_atomic(out / PAGE, page.render(audit, name))
         rundir.write_atomic(out / DATASHEET, datasheet(audit, answers, name))

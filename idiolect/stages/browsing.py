@@ -13,6 +13,7 @@ from idiolect import rundir
 from idiolect.corpus.audit.answers import read_answers
 from idiolect.corpus.audit.datasheet import datasheet
 from idiolect.corpus.audit.lookup import Wanted, check, documents, sample
+from idiolect.corpus.audit.origins import origins
 from idiolect.corpus.audit.summary import summary
 from idiolect.corpus.explain import REASONS
 from idiolect.errors import RecipeError
@@ -37,7 +38,7 @@ def shown_corpus(request: Request, progress: Progress) -> dict:
     audit, options = auditing.whole_audit(folder), request.options
     paper = next((name for name in PAPERS if options[name]), "")
     if paper:
-        return written(paper, audit, recipe, request.out, progress)
+        return written(paper, audit | origins(folder), recipe, request.out, progress)
     if request.out:
         raise RecipeError(
             "--out has nothing to write", why="of a corpus its datasheet and its public summary can be written",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from idiolect.corpus.audit import facts
 from idiolect.corpus.audit.markdown import count, said, share, table
+from idiolect.corpus.audit.origins import CRAWLED, OTHER, PUBLIC
 from idiolect.corpus.audit.template import FIELDS
 from idiolect.progress import show_bytes, show_count
 
@@ -69,21 +70,10 @@ def linguistic(audit: dict, _answers: dict) -> str:
     return f"{said(found)} of the bytes." if found else ""
 
 
-def origin(row: dict) -> str:
-    """Where a source of the manifest comes from: public, crawled, generated, or other (local files)."""
-    where = str(row.get("origin") or row.get("url") or row.get("source") or "").lower()
-    if where.startswith(("hf:", "hf://", "catalogue:")) or row.get("kind") in ("hub", "catalogue"):
-        return "public"
-    if where.startswith(("http://", "https://")) or row.get("kind") in ("url", "crawl", "warc", "wet"):
-        return "crawled"
-    if where.partition("/")[0].removesuffix(".gz").endswith((".warc", ".wet", ".wat")):
-        return "crawled"
-    return "other"
-
-
 def listed(audit: dict, kind: str) -> list[dict]:
     """The sources of one origin, the largest first; text drawn from a law has none but its own."""
-    return [] if "exact" in audit else [row for row in facts.by_source(audit) if origin(row) == kind]
+    kinds = audit.get("kinds", {})
+    return [] if "exact" in audit else [r for r in facts.by_source(audit) if kinds.get(r["source"], OTHER) == kind]
 
 
 def rows_of(rows: list[dict], whole: int) -> str:
@@ -98,20 +88,20 @@ def rows_of(rows: list[dict], whole: int) -> str:
 
 
 def public_datasets(audit: dict, _answers: dict) -> str:
-    rows = listed(audit, "public")
+    rows = listed(audit, PUBLIC)
     whole = sum(row["bytes"] for row in rows)
     large = [row for row in rows if row["bytes"] > LARGE * whole]
     return rows_of(large, facts.kept_bytes(audit)) if large else ""
 
 
 def other_public_datasets(audit: dict, _answers: dict) -> str:
-    rows = listed(audit, "public")
+    rows = listed(audit, PUBLIC)
     small = [row for row in rows if row["bytes"] <= LARGE * sum(r["bytes"] for r in rows)]
     return rows_of(small, facts.kept_bytes(audit)) if small else ""
 
 
 def crawled_content(audit: dict, _answers: dict) -> str:
-    rows = listed(audit, "crawled")
+    rows = listed(audit, CRAWLED)
     return rows_of(rows, facts.kept_bytes(audit)) if rows else ""
 
 
@@ -145,7 +135,7 @@ def synthetic(audit: dict, _answers: dict) -> str:
 
 
 def other_sources(audit: dict, _answers: dict) -> str:
-    rows = listed(audit, "other")
+    rows = listed(audit, OTHER)
     if not rows:
         return ""
     return (

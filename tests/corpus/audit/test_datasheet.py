@@ -3,14 +3,17 @@
 import json
 import re
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from idiolect.corpus.audit.answers import KEYS, read_answers
 from idiolect.corpus.audit.datasheet import FACTS, NOT_ANSWERED, datasheet
 from idiolect.corpus.audit.markdown import said, table
+from idiolect.corpus.audit.origins import CRAWLED, OTHER, PUBLIC, host_of, kind_of, origins
 from idiolect.corpus.audit.questions import SECTIONS
 from idiolect.corpus.audit.summary import FACTS as SUMMARY_FACTS
-from idiolect.corpus.audit.summary import PENDING, domains, origin, summary
+from idiolect.corpus.audit.summary import PENDING, domains, summary
 from idiolect.corpus.audit.template import FIELDS
 from idiolect.errors import RecipeError
 
@@ -86,18 +89,48 @@ def test_measured_sizes_and_their_ranges(corpus):
 
 
 @pytest.mark.parametrize(
-    ("row", "kind"),
+    ("address", "kind", "host"),
     [
-        ({"source": "hf:imdb"}, "public"),
-        ({"source": "https://example.org/a.html"}, "crawled"),
-        ({"source": "crawl.warc.gz"}, "crawled"),
-        ({"source": "crawl.warc.gz/example.org"}, "crawled"),
-        ({"source": "httpd.txt"}, "other"),
-        ({"source": "letters", "kind": "hub"}, "public"),
+        ("hf:imdb@0123:train.parquet", PUBLIC, ""),
+        ("https://www.example.org/a.html", CRAWLED, "example.org"),
+        ("crawl.warc.gz#http://example.org:8080/x", CRAWLED, "example.org"),
+        ("httpd.txt", OTHER, ""),
+        ("http://[broken/", OTHER, ""),
+        ("", OTHER, ""),
     ],
 )
-def test_where_a_source_comes_from(row, kind):
-    assert origin(row) == kind
+def test_where_a_document_comes_from(address, kind, host):
+    assert kind_of(address) == kind and host_of(address) == host
+
+
+def test_domains_are_summed_and_sources_have_a_kind(tmp_path):
+    def rows(*documents):
+        names = [(name, pa.string()) for name in ("text", "source", "origin")]
+        return pa.Table.from_pylist([dict(zip(("source", "origin", "text"), d, strict=True)) for d in documents],
+                                    pa.schema(names))  # fmt: skip
+
+    pq.write_table(rows(("web/1", "https://b.example/1", "four"), ("web/2", "https://www.b.example/2", "two"),
+                        ("web/3", "https://a.example/", "é" * 10), ("own/x", "", "mine")),
+                   tmp_path / "train.parquet")  # fmt: skip
+    for split in ("validation", "test"):
+        pq.write_table(rows(("hub/1", "hf:x@1:f", "text")), tmp_path / f"{split}.parquet")
+    assert origins(tmp_path) == {
+        "domains": [{"domain": "a.example", "documents": 1, "bytes": 20},
+                    {"domain": "b.example", "documents": 2, "bytes": 7}],
+        "kinds": {"hub": PUBLIC, "own": OTHER, "web": CRAWLED},
+    }  # fmt: skip
+
+
+def test_sources_stand_under_their_kind(corpus):
+    corpus["sources"] = [
+        {"source": name, "licence": "CC0-1.0", "documents": 1, "bytes": size}
+        for name, size in (("large", 99_000), ("little", 1000), ("web", 500), ("own", 10))
+    ]
+    corpus["kinds"] = {"large": PUBLIC, "little": PUBLIC, "web": CRAWLED, "own": OTHER}
+    text = summary(corpus, {})
+    order = [text.index(part) for part in ("Large publicly", "| large |", "Other publicly", "| little |",
+             "Content and kinds", "| web |", "none of these kinds", "| own |")]  # fmt: skip
+    assert order == sorted(order)
 
 
 @pytest.mark.parametrize(("small", "listed"), [("no", 300), ("yes", 150)])
