@@ -1,0 +1,136 @@
+"""Words and n-grams of a sample: how many, how many different, which are the commonest, how fast new ones come.
+
+Bounded: distinct counts are sketches, and the commonest n-grams come from counters that forget the rare ones (Misra
+and Gries 1982); a forgotten count is at most 1 / KEPT of all, far below those shown.
+"""
+
+import zlib
+
+import numpy as np
+
+from idiolect.corpus.audit.sketch import ERROR, Distinct
+from idiolect.corpus.hashed import Words, ngrams_of
+
+ORDERS = (1, 2, 3, 4, 5)
+TOP, KEPT = 20, 200_000
+WINDOW = 1000
+# Readings of the growth curve, evenly spaced on a logarithmic scale.
+STEPS_A_DECADE = 8
+
+
+class Vocabulary:
+    """Entered pack by pack, in order."""
+
+    def __init__(self):
+        self.distinct = {n: Distinct() for n in ORDERS}
+        self.totals = dict.fromkeys(ORDERS, 0)
+        self.growth: list[tuple[int, int]] = []
+        self._next = 100.0
+        self._counts = {n: _Common() for n in ORDERS}
+        self._left = np.zeros(0, np.uint64)
+        self._windows = self._window_sum = 0.0
+        self._packed = [0, 0]
+
+    def add(self, words: Words, texts: list[str]) -> None:
+        """Enter the words of some texts."""
+        for n in ORDERS:
+            grams, first = ngrams_of(words, n)
+            if n == 1:
+                self._grow(grams)
+            else:
+                self.distinct[n].add(grams)
+            self.totals[n] += len(grams)
+            self._counts[n].add(grams, first, words, n)
+        self._look_through_windows(words.hashes)
+        data = "\n".join(texts).encode("utf-8", "replace")
+        self._packed[0] += len(data)
+        self._packed[1] += len(zlib.compress(data, 6))
+
+    def _grow(self, hashes: np.ndarray) -> None:
+        start = 0
+        while start < len(hashes):
+            stop = min(len(hashes), start + max(int(self._next) - self.totals[1] - start, 1))
+            self.distinct[1].add(hashes[start:stop])
+            if self.totals[1] + stop >= self._next:
+                self.growth.append((self.totals[1] + stop, self.distinct[1].count()))
+                self._next *= 10 ** (1 / STEPS_A_DECADE)
+            start = stop
+
+    def _look_through_windows(self, hashes: np.ndarray) -> None:
+        """Different words among every thousand in a row: a type-token ratio that does not fall with length."""
+        stream = np.concatenate([self._left, hashes])
+        n = len(stream) // WINDOW
+        rows = np.sort(stream[: n * WINDOW].reshape(n, WINDOW), axis=1)
+        self._window_sum += float((np.diff(rows, axis=1) != 0).sum() + n) / WINDOW
+        self._windows += n
+        self._left = stream[n * WINDOW :]
+
+    def figures(self) -> dict:
+        """The parts `vocabulary`, `ngrams` and `compression` of the profile."""
+        words, distinct = self.totals[1], self.distinct[1].count()
+        growth = [*self.growth, (words, distinct)] if words else []
+        return {
+            "vocabulary": {
+                "words": words, "distinct": distinct, "error": round(ERROR, 4), "once": self._counts[1].once,
+                "type_token": distinct / words if words else None,
+                "windowed_type_token": self._window_sum / self._windows if self._windows else None,
+                "heaps": _heaps(growth), "growth": [{"words": w, "distinct": d} for w, d in growth],
+            },
+            "ngrams": [
+                {
+                    "n": n, "total": self.totals[n], "distinct": min(self.distinct[n].count(), self.totals[n]),
+                    "distinct_share": min(self.distinct[n].count() / max(self.totals[n], 1), 1.0),
+                    "top": self._counts[n].top(self.totals[n]),
+                }
+                for n in ORDERS
+            ],
+            "compression": {
+                "bytes": self._packed[0], "compressed": self._packed[1], "codec": "zlib 6, a pack at a time",
+                "ratio": self._packed[0] / self._packed[1] if self._packed[0] else None,
+            },
+        }  # fmt: skip
+
+
+class _Common:
+    """The commonest hashes, and how each is spelled."""
+
+    def __init__(self):
+        self.keys, self.counts = np.zeros(0, np.uint64), np.zeros(0, np.int64)
+        self.forgot = False
+        self._names: dict[int, str] = {}
+
+    @property
+    def once(self) -> float | None:
+        """Share of the different ones that came once; None when some were forgotten."""
+        return float((self.counts == 1).mean()) if len(self.keys) and not self.forgot else None
+
+    def add(self, grams: np.ndarray, first: np.ndarray, words: Words, n: int) -> None:
+        keys, at, counts = np.unique(grams, return_index=True, return_counts=True)
+        merged, inverse = np.unique(np.concatenate([self.keys, keys]), return_inverse=True)
+        self.counts = np.bincount(inverse, np.concatenate([self.counts, counts]), len(merged)).astype(np.int64)
+        self.keys = merged
+        if len(merged) > 2 * KEPT:
+            least = np.partition(self.counts, -KEPT)[-KEPT]
+            stays = self.counts > least
+            self.keys, self.counts, self.forgot = self.keys[stays], self.counts[stays] - least, True
+            self.counts += least
+        best = self.keys[np.argsort(-self.counts, kind="stable")[: 3 * TOP]]
+        place = np.minimum(np.searchsorted(keys, best), max(len(keys) - 1, 0))
+        for key, where in zip(best.tolist(), place.tolist(), strict=True):
+            if key not in self._names and len(keys) and int(keys[where]) == key:
+                self._names[key] = words.spelled(first[at[where]], n)
+
+    def top(self, total: int) -> list[dict]:
+        order = np.argsort(-self.counts, kind="stable")[: 3 * TOP]
+        rows = [(self._names.get(int(self.keys[i])), int(self.counts[i])) for i in order]
+        return [{"ngram": name, "count": n, "share": n / total} for name, n in rows if name is not None][:TOP]
+
+
+def _heaps(growth: list[tuple[int, int]]) -> dict | None:
+    """distinct = k * words^beta, fitted to the logarithms (Heaps 1978)."""
+    points = [(w, d) for w, d in growth if w >= WINDOW and d > 0]
+    if len(points) < 3:
+        return None
+    x, y = np.log(np.array(points, float)).T
+    beta, log_k = np.polyfit(x, y, 1)
+    return {"k": float(np.exp(log_k)), "beta": float(beta)}
