@@ -4,6 +4,8 @@ Two documents share a band with probability s ** rows when the Jaccard similarit
 bands * rows hash functions is multiply-add on 32 bits of an already well mixed shingle hash.
 """
 
+import math
+
 import numpy as np
 
 from idiolect.corpus.dedup.config import NearConfig
@@ -90,10 +92,18 @@ def similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.maximum((agree - 1 / 256) / (1 - 1 / 256), 0.0)
 
 
-def detection(jaccard: float, bands: int, rows: int) -> float:
-    """The probability that two documents of this Jaccard similarity share a band.
+def detection(jaccard: float, config: NearConfig) -> float:
+    """The probability that two documents of this Jaccard similarity are found: a common band, a close estimate.
 
-    >>> [round(detection(s, 14, 8), 3) for s in (0.5, 0.7, 0.8, 0.9)]
-    [0.053, 0.565, 0.924, 0.999]
+    The estimate errs by a standard deviation of sqrt(s (1 - s) / hashes); it is taken as independent of the band.
+
+    >>> [round(detection(s, NearConfig(min_similarity=0.0)), 3) for s in (0.5, 0.7, 0.8, 0.9)]
+    [0.053, 0.565, 0.924, 1.0]
+    >>> [round(detection(s, NearConfig()), 3) for s in (0.5, 0.6, 0.7, 0.8, 0.9)]
+    [0.0, 0.003, 0.282, 0.92, 1.0]
     """
-    return 1.0 - (1.0 - jaccard**rows) ** bands
+    shared = 1.0 - (1.0 - jaccard**config.rows) ** config.bands
+    deviation = math.sqrt(jaccard * (1 - jaccard) / (config.bands * config.rows))
+    if not config.min_similarity or not deviation:
+        return shared * (jaccard >= config.min_similarity)
+    return shared * 0.5 * (1 + math.erf((jaccard - config.min_similarity) / deviation / math.sqrt(2)))

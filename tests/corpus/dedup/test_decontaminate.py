@@ -5,6 +5,7 @@ import csv
 import gzip
 import json
 import random
+import zipfile
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,7 @@ import pytest
 from idiolect.corpus.dedup.config import DecontaminateConfig
 from idiolect.corpus.dedup.cuts import without
 from idiolect.corpus.dedup.decontaminate import Finder, gather
-from idiolect.corpus.dedup.leaks import report
+from idiolect.corpus.dedup.words import words_of
 from idiolect.errors import DataError
 
 
@@ -108,29 +109,39 @@ def test_every_format_and_the_way_to_a_worker(tmp_path):
     text = f"It says: {item.upper()}!"
     (leak,) = find.find([text])
     assert leak.items.tolist() == [0, 2, 3, 4]
-    (start, end), *_ = leak.spans(text)
-    told = report(tmp_path / "table", [("doc-1", text[start:end], leak.items)])
-    assert [told[name]["contaminated"] for name in ("a.txt", "b.csv", "c.parquet", "d.jsonl.gz")] == [1, 1, 1, 1]
-    assert told["a.txt"]["documents"] == 1 and told["a.txt"]["items"] == 2
-    assert told["b.csv"]["examples"][0]["document"] == "doc-1"
-    assert told["b.csv"]["examples"][0]["passage"] == item.upper() + "!"
+    assert [text[a:b] for a, b in leak.spans(text)] == [item.upper() + "!"]
+    items = pq.read_table(tmp_path / "table" / "items.parquet")
+    assert items["text"][int(leak.items[0])].as_py() == item and items["file"][3].as_py() == "c.parquet"
 
 
-def test_real_items_in_real_text(shared, tmp_path):
-    """LAMBADA passages planted in reviews are found; the reviews alone hold none."""
+def test_real_items_planted_in_a_real_book(shared, tmp_path):
+    """SQuAD paragraphs, LAMBADA passages and BLiMP sentences, disguised, in pieces of War and Peace."""
     rng = random.Random(4)
+    with gzip.open(shared("squad-sample/squad-v1.1-30articles.json.gz")) as file:
+        articles = json.load(file)["data"]
     with gzip.open(shared("eval-tasks/lambada_openai.jsonl.gz"), "rt", encoding="utf-8", newline="\n") as file:
-        items = [" ".join(json.loads(line).values()) for line in file]
-    gather(DecontaminateConfig(against=(str(shared("eval-tasks/lambada_openai.jsonl.gz")),)), tmp_path / "table")
+        lambada = [" ".join(json.loads(line).values()) for line in file]
+    with zipfile.ZipFile(shared("eval-minimal-pairs/BLiMP.zip")) as pairs:
+        names = sorted(name for name in pairs.namelist() if name.startswith("data/") and name.endswith(".jsonl"))[::7]
+        blimp = [json.loads(line)["sentence_good"] for name in names for line in pairs.read(name).splitlines()]
+    squad = [paragraph["context"] for article in articles for paragraph in article["paragraphs"]]
+    sets = {"squad": squad, "lambada": lambada, "blimp": blimp}
+    for name, items in sets.items():
+        rows = (json.dumps({"text": text.replace("\n\n", "\n")}) + "\n" for text in items)
+        (tmp_path / f"{name}.jsonl").write_text("".join(rows), "utf-8")
+    gather(DecontaminateConfig(against=tuple(str(tmp_path / f"{name}.jsonl") for name in sets)), tmp_path / "table")
     find = Finder(tmp_path / "table")
-    with gzip.open(shared("imdb/train.jsonl.gz"), "rt", encoding="utf-8", newline="\n") as file:
-        reviews = [json.loads(line)["text"] for _, line in zip(range(2000), file, strict=False)]
-    assert not any(find.find(reviews))
-    chosen = rng.sample(range(len(items)), 100)
-    planted = [f"{reviews[i]} {disguised(items[i_item], rng)} {reviews[i + 1]}" for i, i_item in enumerate(chosen)]
-    leaks = find.find(planted)
-    found = sum(leak is not None and i in leak.items for leak, i in zip(leaks, chosen, strict=True))
-    assert found == 100
+    book = shared("char-lm/warandpeace.txt").read_text("utf-8-sig").split("\n\n")
+    pieces = ["\n\n".join(book[i : i + 20]) for i in range(0, len(book), 20)]
+    clean = find.find(pieces)
+    assert not any(clean), "precision: nothing is found where nothing was planted"
+    for first, items in ((0, squad), (len(squad), lambada), (len(squad) + len(lambada), blimp)):
+        long_enough = [i for i, text in enumerate(items) if len(words_of([text]).hashes) >= 8]
+        chosen = rng.sample(long_enough, 100)
+        hosts = [rng.choice(pieces) for _ in chosen]
+        leaks = find.find([f"{h} {disguised(items[i], rng)} {h}" for h, i in zip(hosts, chosen, strict=True)])
+        found = sum(leak is not None and first + i in leak.items for leak, i in zip(leaks, chosen, strict=True))
+        assert found >= 99, "recall"
 
 
 def test_questions_that_are_asked_twice(shared, tmp_path):

@@ -87,8 +87,17 @@ def test_pairs_are_found_as_often_as_the_curve_says():
             a, b = drawn_pair(rng, overlap)
             bands = signatures.bands(signatures.minima(words_of([" ".join(a), " ".join(b)])))
             found += (bands[0] == bands[1]).any()
-            expected += detection(jaccard(a, b), 14, 8)
+            expected += detection(jaccard(a, b), NearConfig(min_similarity=0.0))
         assert abs(found - expected) < 4 * np.sqrt(150 * 0.25)
+
+
+def test_what_is_dropped_follows_the_curve_with_the_estimate(decided):
+    rng = random.Random(10)
+    for overlap in (0.8, 0.84, 0.9):
+        pairs = [drawn_pair(rng, overlap) for _ in range(120)]
+        expected = sum(detection(jaccard(a, b), NearConfig()) for a, b in pairs)
+        found = decided([" ".join(words) for pair in pairs for words in pair], CONFIG).summary()["near_duplicate"]
+        assert abs(found - expected) < 4 * np.sqrt(120 * 0.25)
 
 
 def test_datasketch_estimates_no_better():
