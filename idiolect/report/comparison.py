@@ -7,7 +7,16 @@ import re
 from idiolect.report import lines
 from idiolect.report.markup import Markup, escape, join, tag
 from idiolect.report.page import own, policy
-from idiolect.report.sections.comparison import AXES, GLOSS, HEAD, content, curves, rows
+from idiolect.report.sections.comparison import (
+    AXES,
+    CLASSIFIER_HEAD,
+    GLOSS,
+    HEAD,
+    classifier_rows,
+    content,
+    curves,
+    rows,
+)
 from idiolect.visible import visible
 
 __all__ = ["HEAD", "markdown", "plot", "render", "rows"]
@@ -70,12 +79,22 @@ def markdown(data: dict, plot_name: str) -> str:
         "",
         f"![Bits per byte against compute]({plot_name})",
         "",
+        *classifiers(data),
         *(f"- {cell(verdict)}" for verdict in data["verdicts"]),
         "",
         *(f"- {cell(note)}" for note in data["notes"]),
         "",
     ]
     return "\n".join(said)
+
+
+def classifiers(data: dict) -> list[str]:
+    """The table of classifiers, where there are any."""
+    found = classifier_rows(data)
+    if not found:
+        return []
+    table = [CLASSIFIER_HEAD, [" :-- ", *([" --: "] * (len(CLASSIFIER_HEAD) - 1))], *found]
+    return [*("| " + " | ".join(map(cell, row)) + " |" for row in table), ""]
 
 
 def cell(text: object) -> str:

@@ -98,6 +98,8 @@ def show_scores(job: Job, found: dict) -> None:
             job.progress.table(titles, rows, title=f"{split}, by source", result=True)
         for verdict in scores.get("against", {}).values():
             job.progress.say(verdict["verdict"])
+    if found.get("text"):
+        job.progress.show(found["text"])
 
 
 def show_end(job: Job, ready: Prepared, scores: dict, samples: list[dict], report) -> dict:

@@ -11,6 +11,7 @@ from idiolect.plan.config import PlanConfig
 from idiolect.progress import read_metrics
 from idiolect.report import page
 from idiolect.stages import auditing
+from idiolect.stages.easier import note_of
 from idiolect.stages.framed import framing_of
 from idiolect.stages.job import PACKAGE, RECORD, Job
 from idiolect.stages.looking import looked_at
@@ -54,6 +55,8 @@ def evaluated(job: Job, ready: Prepared, floors: FloorsOf, which: str = "best") 
         if held_out:
             splits[split]["floors"] = floors.figures(split)
     found = {"fingerprint": key, "step": checkpoint.step, "splits": splits}
+    if note := note_of(recipe):
+        found["text"] = note
     rundir.write_json(job.run.evaluation, found)
     return found
 
@@ -126,6 +129,7 @@ def report_data(job: Job, ready: Prepared, floors: FloorsOf | None) -> dict:
         "metrics": metrics,
         "floors": {split: floors.figures(split) for split in ready.held_out} if floors else {},
         "evaluation": splits,
+        "text_note": evaluation.get("text", ""),
         "samples": (_read(run.path / SAMPLES_JSON) or {}).get("samples", []),
         "finetune": _read(run.path / "finetune.json"),
         "comparison": _read(run.path.with_name(f"{run.name}-compare") / "compare.json"),

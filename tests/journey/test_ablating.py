@@ -59,6 +59,8 @@ def test_with_a_task_classifiers_are_compared_too(here, ask):
     arguments = ("compare", "mine.toml", "--name", "sorted", "--ablate", "corpus.clean.lowercase", *TINY, *task)
     code, found = ask(*arguments)
     assert code == 0, ask.stderr
+    assert "TF-IDF" in (here / "runs/sorted-compare/compare.md").read_text()
+    assert "as a classifier" in (here / "runs/sorted-compare/compare.html").read_text()
     for row in found["classifier"].values():
         assert len(row["runs"]) == 2 and row["macro_f1"]["low"] <= row["macro_f1"]["value"] <= row["macro_f1"]["high"]
         assert 0 < row["tf_idf_macro_f1"] <= 1
@@ -66,3 +68,14 @@ def test_with_a_task_classifiers_are_compared_too(here, ask):
     before = sorted(path.stat().st_mtime for path in here.glob("runs/sorted-compare/*/*/classifier-*/finetune.json"))
     assert len(before) == 4 and ask(*arguments)[0] == 0
     assert before == sorted(p.stat().st_mtime for p in here.glob("runs/sorted-compare/*/*/classifier-*/finetune.json"))
+
+
+def test_scores_of_transformed_text_are_marked(here, ask):
+    code, _ = ask("run", "mine.toml", "--name", "small", "--corpus.clean.lowercase=true", "--train.steps=4")
+    assert code == 0, ask.stderr
+    note = "text was transformed: lower-cased; bits per byte are per byte of the original text"
+    assert note in json.loads((here / "runs/small/evaluation.json").read_text())["text"]
+    assert note in (here / "runs/small/report.html").read_text()
+    code, found = ask("evaluate", "runs/small")
+    assert note in found["text"] and note in ask.stderr
+    assert "text" not in json.loads((here / "runs/mine/evaluation.json").read_text())

@@ -10,6 +10,7 @@ GLOSS = "Each was given the same budget and the same search for its learning rat
 AXES = {"seconds": "seconds of training", "flops": "FLOPs of training"}
 HEAD = ("", "bits per byte", "parameters", "layers x width", "learning rate", "steps", "tokens", "time",
         "tokens/s", "FLOPs/token", "memory")  # fmt: skip
+CLASSIFIER_HEAD = ("as a classifier", "macro-F1", "95 % interval", "TF-IDF's", "test examples")
 
 
 def section(data: dict) -> Markup:
@@ -33,9 +34,20 @@ def content(data: dict) -> list[Markup]:
                              tag("figcaption", f"Bits per byte of validation text against {title}; "
                                                "bands are 95 % intervals over seeds.")))  # fmt: skip
     shown.append(table(HEAD, rows(data), numeric=range(1, len(HEAD)), caption=f"Budget: {data['budget']['text']}"))
+    if data.get("classifier"):
+        shown.append(table(CLASSIFIER_HEAD, classifier_rows(data), numeric=(1, 2, 3, 4), caption="As classifiers"))
     shown.append(tag("ul", [tag("li", note) for note in data["notes"]], class_="note"))
     shown.append(tag("div", folds(data), class_="folds"))
     return shown
+
+
+def classifier_rows(data: dict) -> list[list]:
+    """What each model is worth as a classifier, beside TF-IDF on the same text."""
+    return [
+        [name, figures.score(row["macro_f1"]), figures.interval(row["macro_f1"]), f"{row['tf_idf_macro_f1']:.3f}",
+         figures.count(row["n"])]
+        for name, row in data.get("classifier", {}).items()
+    ]  # fmt: skip
 
 
 def score_caption(data: dict) -> str:

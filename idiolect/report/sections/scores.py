@@ -34,6 +34,7 @@ def section(data: dict) -> Markup:
         floors(data),
         verdicts(part(data, "evaluation")),
         tag("p", PSEUDO if data.get("reads") == "both" else COMPARED, class_="note"),
+        tag("p", f"The {data['text_note']}.", class_="note") if data.get("text_note") else None,
     )
 
 
