@@ -46,7 +46,7 @@ def languages(audit: dict) -> list[dict]:
 
 def language_sentence(audit: dict) -> str:
     """`en 82.0 %, de 18.0 %`; empty where no document says its language."""
-    rows = [row for row in languages(audit) if row["name"]]
+    rows = [row for row in languages(audit) if row["name"] not in ("", "und")]
     if not rows:
         return ""
     unknown = 1 - sum(row["share"] for row in rows)

@@ -36,12 +36,12 @@ def quotes(samples: list[dict], kind: str, most: int = 5) -> list[Markup]:
     return [quote(sample, kind) for sample in samples[:most] if isinstance(sample, dict)]
 
 
-def beside(dropped: dict, kept: dict) -> Markup:
-    """Two documents side by side, the words that only one of them has marked."""
+def beside(dropped: dict, kept: dict, stands: str = "kept") -> Markup:
+    """Two documents side by side, the words that only one of them has marked; `stands` is what the first is."""
     left, right = marked(text_of(dropped), text_of(kept))
     return tag(
         "div",
-        tag("div", tag("h4", "kept"), quote(kept, "kept", right)),
+        tag("div", tag("h4", stands), quote(kept, "kept", right)),
         tag("div", tag("h4", "dropped"), quote(dropped, "dropped", left)),
         class_="beside",
     )

@@ -25,6 +25,8 @@ STAGES = (
     ("near duplicates", ("near_duplicate",)),
 )
 OTHER = "other rules"
+# What stands beside a dropped document, where that is not the one kept in its stead.
+ITEMS = {"decontamination": "item of an evaluation set"}
 
 
 def stage_of(reason: str) -> str:
@@ -109,7 +111,7 @@ def reasons(audit: dict) -> Markup | None:
     """Every reason: what it means, how much it took, and documents that it took, beside those that stayed."""
     whole = total(audit)
     folds = []
-    for _, found in stages(audit):
+    for stage, found in stages(audit):
         for reason, row_ in found.items():
             about = REASONS[reason][0] if reason in REASONS else ""
             said = tag(
@@ -120,7 +122,11 @@ def reasons(audit: dict) -> Markup | None:
                     f"{figures.share(row_.get('documents'), whole)}", class_="measure"),
                 class_="reason",
             )  # fmt: skip
-            folds.append(fold(said, examples(row_)) if has_examples(row_) else tag("p", said, class_="bare"))
+            folds.append(
+                fold(said, examples(row_, ITEMS.get(stage, "kept")))
+                if has_examples(row_)
+                else tag("p", said, class_="bare")
+            )
     return tag("div", tag("h3", "Why documents fell"), folds, class_="folds") if folds else None
 
 
@@ -129,9 +135,9 @@ def has_examples(row_: dict) -> bool:
     return bool(row_.get("samples") or row_.get("pairs"))
 
 
-def examples(row_: dict) -> Markup:
+def examples(row_: dict, stands: str) -> Markup:
     """Dropped documents of one reason; beside each the one kept in its stead, or some that stayed."""
-    shown = [beside(pair["dropped"], pair["kept"]) for pair in (row_.get("pairs") or [])[:2]]
+    shown = [beside(pair["dropped"], pair["kept"], stands) for pair in (row_.get("pairs") or [])[:2]]
     for sample in (row_.get("samples") or [])[: 5 if not shown else 0]:
         shown.append(beside(sample, sample["kept"]) if isinstance(sample.get("kept"), dict) else quote(sample))
     stayed = row_.get("kept_samples") or []

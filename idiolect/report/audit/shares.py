@@ -9,7 +9,7 @@ from idiolect.report.markup import Markup, tag
 from idiolect.report.sections import fold, part, table
 
 MOST_ROWS = 40
-UNNAMED = ("", None)
+UNNAMED = ("", "und", None)
 
 
 def content(audit: dict) -> Markup | None:
