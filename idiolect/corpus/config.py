@@ -6,6 +6,7 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from idiolect.config import Config, Items, field
+from idiolect.corpus.audit.config import AuditConfig
 from idiolect.corpus.clean.config import CleanConfig, PiiConfig
 from idiolect.corpus.dedup.config import DedupConfig
 from idiolect.corpus.exact.config import ExactConfig, MarkovConfig
@@ -85,6 +86,7 @@ class CorpusConfig(Config):
     )
     max_file_bytes: int = field(64 * 2**30, "a file that unpacks to more is refused as unreadable", gt=0)
     max_ratio: int = field(200, "a file that unpacks to more than this many times its size is a bomb", gt=1)
+    audit: AuditConfig = field(AuditConfig(), "what is counted for the audit page")
     dropped_samples: int = field(20, "dropped documents kept for inspection, for each reason", ge=0)
     engine: Literal["native", "ray"] = field("native", "who does the work: this machine's cores, or a Ray cluster")
     workers: int = field(0, "processes that clean; 0 uses every core; never changes the result", ge=0, le=1024)

@@ -30,7 +30,6 @@ def _stage(job: Job, name: str, inputs: dict, make) -> Path:
 def corpus(job: Job) -> Path:
     """Cleaned, split documents."""
     from idiolect.corpus import fingerprint_of
-    from idiolect.corpus.prepare import prepare
 
     config = job.recipe.corpus
     asked = None
@@ -41,8 +40,19 @@ def corpus(job: Job) -> Path:
     reads = fingerprint_of(config, job.progress) | ({"judges": asked.content} if asked else {})
     return _stage(
         job, "corpus", reads,
-        lambda out: prepare(config, out, job.progress, work=rundir.workspace(out), judges=asked),
+        lambda out: _prepare(job, out, asked),
     )  # fmt: skip
+
+
+def _prepare(job: Job, out: Path, asked) -> None:
+    from idiolect.corpus.audit.profile import profile
+    from idiolect.corpus.prepare import prepare
+    from idiolect.plan.budget import effective_tokens
+
+    config = job.recipe.corpus
+    prepare(config, out, job.progress, work=rundir.workspace(out), judges=asked)
+    if config.audit.profile:
+        rundir.write_json(out / "profile.json", profile(out, config.audit, effective_tokens))
 
 
 def tokenizer(job: Job, documents: Path) -> Path:

@@ -5,18 +5,19 @@ from collections import Counter
 import numpy as np
 
 from idiolect.corpus.audit.excerpt import example
-from idiolect.corpus.hashed import mixed, words_of
+from idiolect.corpus.hashed import Words, mixed, words_of
 
-BITS = 15
 BATCH, PASSES, STARTS = 256, 12, 3
-LEAST_LETTERS, NAMED, SAMPLES, WIDTH = 3, 10, 3, 256
+LEAST_LETTERS, NAMED, SAMPLES, WIDTH, SIGNS = 3, 10, 3, 256, 4
 # Words in more documents than this share say nothing about any; in fewer than so many, they are that document's own.
 COMMON, RARE = 0.5, 3
 
 
 def topics(documents: list[dict], n: int, seed: int) -> dict:
     """Clusters of `documents` (id, source, language, text, bytes): largest first, the same ones every time."""
-    x, texts = _vectors([d["text"] for d in documents])
+    words = words_of([d["text"] for d in documents])
+    pairs = _Pairs(words, len(documents))
+    x = pairs.vectors()
     usable = np.flatnonzero(np.abs(x).sum(1) > 0)
     n = min(n, len(usable) // 5)
     if n < 2:
@@ -24,43 +25,52 @@ def topics(documents: list[dict], n: int, seed: int) -> dict:
     runs = [_cluster(x[usable], n, seed + k) for k in range(STARTS)]
     labels, centres = max(runs, key=lambda run: _closeness(x[usable], *run))
     whole = x[usable].mean(0)
-    explained = _closeness(x[usable], labels, centres)
-    everywhere = Counter(word for i in usable for word in texts[i])
     clusters = []
     for k in range(n):
         at = usable[labels == k]
         if len(at):
             nearest = at[np.argsort(-(x[at] @ (centres[k] - whole)), kind="stable")[:SAMPLES]]
-            inside = Counter(word for i in at for word in texts[i])
-            words = _telling(inside, len(at), everywhere, len(usable))
-            clusters.append(_described(words, [documents[i] for i in at], [documents[i] for i in nearest], len(usable)))
+            chosen, shown = ([documents[i] for i in places] for places in (at, nearest))
+            clusters.append(_described(pairs.telling(at), chosen, shown, len(usable)))
     clusters.sort(key=lambda c: (-c["documents"], c["words"]))
     numbered = [{"topic": i} | cluster for i, cluster in enumerate(clusters)]
-    return {"documents": len(documents), "explained": explained, "clusters": numbered}
+    return {"documents": len(documents), "explained": _closeness(x[usable], labels, centres), "clusters": numbered}
 
 
-def _vectors(texts: list[str]) -> tuple[np.ndarray, list[list[str]]]:
-    """Unit TF-IDF rows over hashed words, projected to a size that k-means likes; and each text's words."""
-    words = words_of(texts)
-    long = words.lengths >= LEAST_LETTERS
-    column, row = (words.hashes >> np.uint64(64 - BITS)).astype(np.int64)[long], words.document[long]
-    key, count = np.unique((row << BITS) | column, return_counts=True)
-    row, column = key >> BITS, key & ((1 << BITS) - 1)
-    found = np.bincount(column, minlength=1 << BITS)
-    useful = (found[column] <= max(COMMON * len(texts), RARE)) & (found[column] >= RARE)
-    row, column, count = row[useful], column[useful], count[useful]
-    weight = (1 + np.log(count)) * np.log(len(texts) / found[column])
-    norm = np.sqrt(np.bincount(row, weight**2, len(texts)))
-    weight /= norm[row]
-    # Signed random projection keeps angles (Achlioptas 2003) and lets every document be a short dense row.
-    x = np.zeros((len(texts), WIDTH))
-    for k in range(4):
-        hashed = mixed(column.astype(np.uint64) * np.uint64(4) + np.uint64(k) + np.uint64(1))
-        sign = np.where(hashed & np.uint64(1), 0.5, -0.5)
-        np.add.at(x, (row, (hashed >> np.uint64(56)).astype(np.int64)), weight * sign)
-    x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
-    bounds = zip(words.offsets[:-1], words.offsets[1:], strict=True)
-    return x, [sorted({words.spelled(i) for i in range(a, b) if long[i]}) for a, b in bounds]
+class _Pairs:
+    """Which documents hold which words, and how often; words in too many or too few documents are left out."""
+
+    def __init__(self, words: Words, n: int):
+        long = np.flatnonzero(words.lengths >= LEAST_LETTERS)
+        hashes, first, ids = np.unique(words.hashes[long], return_index=True, return_inverse=True)
+        self.n, self._words, self._hashes, self._first = n, words, hashes, long[first]
+        key, count = np.unique(words.document[long] * max(len(hashes), 1) + ids, return_counts=True)
+        row, word = np.divmod(key, max(len(hashes), 1))
+        self._found = np.bincount(word, minlength=len(hashes))
+        useful = (self._found[word] <= max(COMMON * n, RARE)) & (self._found[word] >= RARE)
+        self._row, self._word, self._count = row[useful], word[useful], count[useful]
+
+    def vectors(self) -> np.ndarray:
+        """A unit row for each document: TF-IDF in a signed random projection, which keeps angles (Achlioptas 2003)."""
+        weight = (1 + np.log(self._count)) * np.log(self.n / self._found[self._word])
+        x = np.zeros((self.n, WIDTH))
+        for k in range(SIGNS):
+            hashed = mixed(self._hashes[self._word] + np.uint64(k + 1))
+            sign = np.where(hashed & np.uint64(1), 1.0, -1.0)
+            cell = self._row * WIDTH + (hashed >> np.uint64(40)).astype(np.int64) % WIDTH
+            x += np.bincount(cell, weight * sign, self.n * WIDTH).reshape(self.n, WIDTH)
+        return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+
+    def telling(self, chosen: np.ndarray) -> list[str]:
+        """The words most surely commoner inside than outside: log odds over their error (Monroe et al. 2008)."""
+        is_in = np.zeros(self.n, bool)
+        is_in[chosen] = True
+        inside = np.bincount(self._word[is_in[self._row]], minlength=len(self._hashes)) + 0.5
+        outside = np.bincount(self._word[~is_in[self._row]], minlength=len(self._hashes)) + 0.5
+        odds = np.log(inside / (len(chosen) + 1 - inside)) - np.log(outside / (self.n - len(chosen) + 1 - outside))
+        strength = np.where(inside >= 1, odds / np.sqrt(1 / inside + 1 / outside), -np.inf)
+        best = [i for i in np.argsort(-strength, kind="stable")[:NAMED] if np.isfinite(strength[i])]
+        return [self._words.spelled(self._first[i]) for i in best]
 
 
 def _cluster(x: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -97,18 +107,6 @@ def _described(words: list[str], chosen: list[dict], nearest: list[dict], n: int
         "sources": _shares(Counter(d["source"].partition("/")[0] for d in chosen)),
         "samples": [{"id": d["id"], "source": d["source"], "example": example(d["text"])} for d in nearest],
     }  # fmt: skip
-
-
-def _telling(inside: Counter, n_inside: int, everywhere: Counter, n: int) -> list[str]:
-    """The words most surely commoner inside than outside: log odds over their error (Monroe et al. 2008)."""
-
-    def strength(word: str) -> float:
-        a, b = inside[word], everywhere[word] - inside[word]
-        odds = np.log((a + 0.5) / (n_inside - a + 0.5)) - np.log((b + 0.5) / (max(n - n_inside - b, 0) + 0.5))
-        return odds / np.sqrt(1 / (a + 0.5) + 1 / (b + 0.5))
-
-    useful = [word for word in inside if everywhere[word] <= max(COMMON * n, RARE)]
-    return sorted(useful, key=lambda word: (-strength(word), word))[:NAMED]
 
 
 def _shares(counts: Counter) -> list[list]:

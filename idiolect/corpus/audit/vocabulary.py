@@ -44,7 +44,7 @@ class Vocabulary:
         self._look_through_windows(words.hashes)
         data = "\n".join(texts).encode("utf-8", "replace")
         self._packed[0] += len(data)
-        self._packed[1] += len(zlib.compress(data, 6))
+        self._packed[1] += len(zlib.compress(data, 1))
 
     def _grow(self, hashes: np.ndarray) -> None:
         start = 0
@@ -85,7 +85,7 @@ class Vocabulary:
                 for n in ORDERS
             ],
             "compression": {
-                "bytes": self._packed[0], "compressed": self._packed[1], "codec": "zlib 6, a pack at a time",
+                "bytes": self._packed[0], "compressed": self._packed[1], "codec": "zlib 1, a pack at a time",
                 "ratio": self._packed[0] / self._packed[1] if self._packed[0] else None,
             },
         }  # fmt: skip
@@ -114,14 +114,21 @@ class _Common:
             stays = self.counts > least
             self.keys, self.counts, self.forgot = self.keys[stays], self.counts[stays] - least, True
             self.counts += least
-        best = self.keys[np.argsort(-self.counts, kind="stable")[: 3 * TOP]]
+        best = self.keys[self._best()]
         place = np.minimum(np.searchsorted(keys, best), max(len(keys) - 1, 0))
         for key, where in zip(best.tolist(), place.tolist(), strict=True):
             if key not in self._names and len(keys) and int(keys[where]) == key:
                 self._names[key] = words.spelled(first[at[where]], n)
 
+    def _best(self) -> np.ndarray:
+        """Places of the commonest, in order; ties by hash."""
+        some = np.arange(len(self.counts))
+        if len(some) > 3 * TOP:
+            some = np.flatnonzero(self.counts >= np.partition(self.counts, -3 * TOP)[-3 * TOP])
+        return some[np.argsort(-self.counts[some], kind="stable")[: 3 * TOP]]
+
     def top(self, total: int) -> list[dict]:
-        order = np.argsort(-self.counts, kind="stable")[: 3 * TOP]
+        order = self._best()
         rows = [(self._names.get(int(self.keys[i])), int(self.counts[i])) for i in order]
         return [{"ngram": name, "count": n, "share": n / total} for name, n in rows if name is not None][:TOP]
 
