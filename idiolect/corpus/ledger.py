@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from idiolect.corpus.clean.pii import hidden
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.documents import SCHEMA
+from idiolect.corpus.filters.language import MODEL
 from idiolect.corpus.filters.steps import Effects
 from idiolect.corpus.split import SPLITS
 from idiolect.corpus.writer import SplitWriter
@@ -143,6 +144,7 @@ class Ledger:
             },
             "cleaned": {"documents": self.changed, "places": dict(sorted(self.tidied.items()))},
             "rules": self.effects.audit(),
+            "language_model": MODEL if self.config.filter.language.identify else "",
             "pii": {
                 kind: {"found": n, "documents": self.pii_documents[kind], "action": getattr(self.config.pii, kind)}
                 for kind, n in sorted(self.pii.items())

@@ -75,7 +75,7 @@ def test_whom_a_list_silences(listed, shared):
     slurs = [row["test_case"] for row in rows if row["functionality"] == "slur_h"]
     hateful = [row["test_case"] for row in rows if row["label_gold"] == "hateful"]
     benign = [row["test_case"] for row in rows if row["label_gold"] == "non-hateful"]
-    common = {word for text in benign[:0] + slurs for word in text.lower().split()}
+    common = {word for text in slurs for word in text.lower().split()}
     plain = {word for row in rows if "slur" not in row["functionality"] for word in row["test_case"].lower().split()}
     words = sorted(word.strip(".,!") for word in common - plain if word.strip(".,!").isalpha())
     judge = listed(("", words))
