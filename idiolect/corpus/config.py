@@ -8,7 +8,7 @@ from pydantic import model_validator
 from idiolect.config import Config, Items, field
 from idiolect.corpus.audit.config import AuditConfig
 from idiolect.corpus.clean.config import CleanConfig, PiiConfig
-from idiolect.corpus.dedup.config import DedupConfig
+from idiolect.corpus.dedup.config import DecontaminateConfig, DedupConfig
 from idiolect.corpus.exact.config import ExactConfig, MarkovConfig
 from idiolect.corpus.extract.config import FormatsConfig
 from idiolect.corpus.filters.config import FilterConfig
@@ -68,6 +68,7 @@ class CorpusConfig(Config):
     quality: QualityConfig = field(QualityConfig(), "a classifier that your examples teach, and what it drops")
     perplexity: PerplexityConfig = field(PerplexityConfig(), "a language model of good text, and what it drops")
     dedup: DedupConfig = field(DedupConfig(), "what is there more than once")
+    decontaminate: DecontaminateConfig = field(DecontaminateConfig(), "evaluation sets to keep out of the corpus")
     min_characters: int = field(1, "shorter documents are dropped", ge=1)
     max_characters: int = field(10_000_000, "longer documents are dropped", ge=1)
 

@@ -10,10 +10,16 @@ from idiolect.errors import DataError
 from idiolect.progress import Progress, show_bytes
 
 REASONS = {
-    "duplicate": ("equal to an earlier document but for white space", "--corpus.dedup.documents=false"),
+    "duplicate": (
+        "equal to an earlier document but for white space",
+        "--corpus.dedup.documents=false --corpus.dedup.near.action=off",
+    ),
     "too_short": ("shorter than min_characters", "--corpus.min_characters=1"),
     "too_long": ("longer than max_characters", "--corpus.max_characters=100000000, or --corpus.documents=size"),
     "empty": ("nothing but white space", "name files with text in them: --corpus.text=PATH"),
+    "near_duplicate": ("nearly the same as an earlier document", "--corpus.dedup.near.action=off"),
+    "repeated_text": ("mostly passages that stand elsewhere", "--corpus.dedup.substrings.max_share=1"),
+    "contaminated": ("holding items of evaluation sets", "--corpus.decontaminate.action=remove"),
     "pii": ("holding personal data or keys that corpus.pii says to drop", "--corpus.pii.mail=mask (or ip, key ...)"),
     "generated_code": ("source files that a program wrote or minified", "--corpus.formats.generated_code=keep"),
     "low_quality": ("of too low quality in the eyes of the classifier", "--corpus.quality.threshold=0"),

@@ -91,7 +91,8 @@ class Found:
     """What the recipe's names led to: files in reading order, libraries of `default`, `exact`, and what is no text.
 
     `ignored` and `unreadable` are (name, why); a recipe that refuses unreadable files minds only the latter.
-    `settings` holds the corpus settings of each source, the recipe's own first; `judges` what models say (`judged.py`).
+    `settings` holds the corpus settings of each source, the recipe's own first; `judges` what models say (`judged.py`),
+    `finder` what of evaluation sets is in a text.
     """
 
     files: list[InputFile]
@@ -101,6 +102,7 @@ class Found:
     settings: tuple[CorpusConfig, ...]
     exact: bool = False
     judges: Any = None
+    finder: Any = None
 
 
 def find(config: CorpusConfig, progress: Progress | None = None) -> Found:

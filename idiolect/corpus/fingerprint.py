@@ -51,6 +51,9 @@ def fingerprint_of(config: CorpusConfig, progress: Progress | None = None) -> di
             "files": [(file.name, file.split) for file in found.libraries],
             "libraries": summary([file.name.rpartition("/")[2] for file in found.libraries]),
         },
+        "evaluation": [_hash(f.path) for f in find(CorpusConfig(text=config.decontaminate.against)).files]
+        if config.decontaminate.against
+        else [],
         "sources": [content_of(source) for source in config.sources],
         "config": {
             key: value

@@ -47,26 +47,32 @@ class Verdicts:
         self._to_label: list[tuple] = []
         self._examples: dict[tuple[str, int], list] = {}
 
-    def enter(self, table: pa.Table, reasons: np.ndarray) -> None:
-        """Write the reasons of what falls into `reasons`, where they are empty so far."""
-        self._look_for_labels(table, reasons)
+    def reasons(self, table: pa.Table) -> np.ndarray:
+        """The reason of every document, with what scores decide filled in where none was before."""
+        reasons = np.asarray(table["reason"].to_pylist(), dtype=object)
         if self.config.quality.on:
             scores = table["quality"].to_numpy()
             stays = quality.keeps(scores, table["digest"].to_pylist(), self.config.quality, self.threshold)
-            self._fall(reasons, np.isfinite(scores) & ~stays, "low_quality")
-            self._remember("quality", scores, table)
+            reasons[(reasons == "") & np.isfinite(scores) & ~stays] = "low_quality"
         if self.config.perplexity.on:
             nats, languages = table["nats_per_byte"].to_numpy(), table["language"].to_pylist()
-            falls = ~perplexity.keeps(nats, languages, self.limits)
+            falls = (reasons == "") & ~perplexity.keeps(nats, languages, self.limits)
             low = np.array([self.limits.get(language, self.limits[""])[0] for language in languages])
-            self._fall(reasons, falls & (nats < low), "predictable")
-            self._fall(reasons, falls & (nats >= low), "surprising")
-            self._remember("perplexity", nats, table)
+            reasons[falls & (nats < low)] = "predictable"
+            reasons[falls & (nats >= low)] = "surprising"
+        return reasons
 
-    def _fall(self, reasons: np.ndarray, falls: np.ndarray, reason: str) -> None:
-        falls = falls & (reasons == "")
-        reasons[falls] = reason
-        self.dropped[reason] += int(falls.sum())
+    def enter(self, table: pa.Table) -> np.ndarray:
+        """`reasons`, entered into the figures and examples of the audit."""
+        reasons = self.reasons(table)
+        self._look_for_labels(table, np.asarray(table["reason"].to_pylist(), dtype=object))
+        for reason in REASONS:
+            self.dropped[reason] += int((reasons == reason).sum())
+        if self.config.quality.on:
+            self._remember("quality", table["quality"].to_numpy(), table)
+        if self.config.perplexity.on:
+            self._remember("perplexity", table["nats_per_byte"].to_numpy(), table)
+        return reasons
 
     def _remember(self, name: str, values: np.ndarray, table: pa.Table) -> None:
         """A few documents of each tenth of the range, those with the lowest ids."""

@@ -14,13 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from idiolect.corpus.config import CorpusConfig
+from idiolect.corpus.copies import Copies, Leaks
 from idiolect.corpus.exact.process import described
 from idiolect.corpus.explain import check_result, say_result
 from idiolect.corpus.find import EXACT, find
 from idiolect.corpus.gather import PART_SCHEMA, gather, lots_of
 from idiolect.corpus.judged import SCORED, Verdicts
 from idiolect.corpus.parts import Lots
-from idiolect.corpus.settle import settle
+from idiolect.corpus.settle import Settled, settle
 from idiolect.corpus.sources import check_installed, default
 from idiolect.errors import IdiolectError, RecipeError
 from idiolect.progress import Progress
@@ -42,12 +43,14 @@ def prepare(config: CorpusConfig, out: Path, progress: Progress, work: Path | No
     names = [file.name for file in (*found.files, *found.libraries)] + [EXACT] * found.exact
     lots = Lots(work or out / "parts", PART_SCHEMA, lots_of(found, len(names)))
     try:
+        leaks = Leaks(config, lots.folder / "evaluation") if config.decontaminate.against else None
+        found = dataclasses.replace(found, finder=leaks.finder if leaks else None)
         gather(found, names, lots, progress)
-        # Texts drawn from a known law may repeat themselves: that is part of the law.
-        unique = config.dedup.documents and not found.exact
         scored = (part.table(SCORED) for part in lots.parts())
         verdicts = Verdicts(scored, config, judges.about() if judges else {})
-        ledger = settle(lots, config, names, out, progress, unique, verdicts)
+        # Texts drawn from a known law may repeat themselves: that is part of the law.
+        copies = Copies.none(config) if found.exact else Copies.find(lots, config, verdicts)
+        ledger = settle(lots, config, names, out, progress, Settled(verdicts, copies, leaks))
         for name, why in (*found.ignored, *found.unreadable):
             ledger.skip_file(name, why)
         check_result(config, ledger)
@@ -57,7 +60,12 @@ def prepare(config: CorpusConfig, out: Path, progress: Progress, work: Path | No
         raise
     ledger.write_dropped(out / "dropped.parquet")
     verdicts.write(out)
-    audit = ledger.audit() | verdicts.audit()
+    audit = ledger.audit() | verdicts.audit() | copies.audit()
+    pairs = copies.pairs()
+    if leaks:
+        audit["decontamination"], pairs["contaminated"] = leaks.audit(), leaks.pairs()
+    for reason in set(pairs) & set(audit["dropped"]):
+        audit["dropped"][reason]["pairs"] = pairs[reason]
     audit["libraries"] = [{"library": x.name, "version": x.version, "licence": x.licence} for x in libraries]
     if found.exact:
         audit["exact"] = described(config.exact)

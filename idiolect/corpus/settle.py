@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from idiolect.corpus.config import CorpusConfig
+from idiolect.corpus.copies import Copies, Leaks
 from idiolect.corpus.documents import SCHEMA
 from idiolect.corpus.judged import Verdicts
 from idiolect.corpus.ledger import Ledger
@@ -22,27 +24,31 @@ from idiolect.progress import Progress
 ROWS = 8192
 
 
+@dataclass(frozen=True)
+class Settled:
+    """What is known of all documents together before any of them is written."""
+
+    verdicts: Verdicts
+    copies: Copies
+    leaks: Leaks | None
+
+
 def settle(
-    lots: Lots, config: CorpusConfig, names: list[str], out: Path, progress: Progress, unique: bool, verdicts: Verdicts
+    lots: Lots, config: CorpusConfig, names: list[str], out: Path, progress: Progress, settled: Settled
 ) -> Ledger:
-    """Write the splits and `dropped.parquet` into `out`; returns the books."""
+    """Write the splits into `out`; returns the books."""
     ledger = Ledger(config)
     enter_events(lots, names, ledger)
     with ExitStack() as stack:
         writers = {s: stack.enter_context(SplitWriter(out / f"{s}.parquet", SCHEMA)) for s in SPLITS}
         bar = stack.enter_context(progress.bar("writing", total=lots.documents))
         first = 0
-        seen: set[bytes] = set()
         for part in lots.parts():
             for table in _tables(part):
-                reasons = np.asarray(table["reason"].to_pylist(), dtype=object)
-                verdicts.enter(table, reasons)
-                if unique:
-                    for at, digest in enumerate(table["digest"].to_pylist()):
-                        if not reasons[at]:
-                            if digest in seen:
-                                reasons[at] = "duplicate"
-                            seen.add(digest)
+                if settled.leaks:
+                    settled.leaks.enter(table)
+                reasons = settled.verdicts.enter(table)
+                table = settled.copies.enter(first, table, reasons)
                 table = transformed(table, reasons, config, ledger.not_transformed)
                 _enter(table, reasons, ledger, writers)
                 first += table.num_rows

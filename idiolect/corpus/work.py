@@ -19,6 +19,9 @@ from idiolect.corpus.clean.lines import tidy
 from idiolect.corpus.clean.pii import mask
 from idiolect.corpus.clean.text import clean
 from idiolect.corpus.config import CorpusConfig
+from idiolect.corpus.dedup import features
+from idiolect.corpus.dedup.cuts import without
+from idiolect.corpus.dedup.decontaminate import Finder
 from idiolect.corpus.extract import BYTES, BadDocument, text_of
 from idiolect.corpus.filters.steps import Filters
 from idiolect.corpus.packs import BAD, COLUMNS
@@ -46,21 +49,24 @@ class Row:
     tidied: str = ""  # what was taken out of it, counted by step, as JSON
     failed: str = ""  # every filter rule that it fails, between spaces
     pii: str = ""  # what was found in it, counted by kind, as JSON
+    leaked: str = ""  # the evaluation items in it, by number, between spaces
     digest: bytes = bytes(16)
     quality: float = math.nan  # as judged; NaN: not
     nats_per_byte: float = math.nan
 
 
 TYPES = {str: pa.large_string(), int: pa.int64(), bool: pa.bool_(), float: pa.float32(), bytes: pa.large_binary()}
-FIELDS = {f.name: TYPES[f.type] for f in fields(Row)}
+ROW = {f.name: TYPES[f.type] for f in fields(Row)}
+FIELDS = {**ROW, **features.FIELDS}
 RESULT = pa.large_list(pa.struct(list(FIELDS.items())))
 
 
 class Work:
     """The work on packs: a picklable callable that carries every source's settings into other processes."""
 
-    def __init__(self, settings: Sequence[CorpusConfig], judges: Any = None):
-        self.settings, self.judges = tuple(settings), judges
+    def __init__(self, settings: Sequence[CorpusConfig], judges: Any = None, finder: Finder | None = None):
+        self.settings, self.judges, self.finder = tuple(settings), judges, finder
+        self.measure = features.Measure(settings[0].dedup)
 
     def __call__(self, packs: list[dict]) -> pa.Array:
         """One list of documents for each pack, as an Arrow array."""
@@ -69,12 +75,14 @@ class Work:
         for pack in packs:
             rows += self._rows(pack)
             offsets.append(len(rows))
-        arrays = [pa.array([getattr(row, name) for row in rows], kind) for name, kind in FIELDS.items()]
+        arrays = [pa.array([getattr(row, name) for row in rows], kind) for name, kind in ROW.items()]
+        measured = self.measure.columns(["" if row.reason else row.text for row in rows])
+        arrays += [measured[name] for name in features.FIELDS]
         structs = pa.StructArray.from_arrays(arrays, fields=[pa.field(n, t) for n, t in FIELDS.items()])
         return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), structs).cast(RESULT)
 
     def _rows(self, pack: dict) -> list[Row]:
-        steps = _steps(self.settings[pack["settings"]], self.judges)
+        steps = _steps(self.settings[pack["settings"]], self.judges, self.finder)
         if pack["kind"] == "default":
             rows = _default_rows(pack)
         else:
@@ -124,15 +132,15 @@ def id_of(source: str, position: int | str) -> str:
 
 
 @functools.lru_cache(maxsize=64)
-def _steps(config: CorpusConfig, judges: Any) -> "Steps":
-    return Steps(config, judges)
+def _steps(config: CorpusConfig, judges: Any, finder: Finder | None) -> "Steps":
+    return Steps(config, judges, finder)
 
 
 class Steps:
     """The steps of one source's settings, in order; each sees the rows that no step before it has dropped."""
 
-    def __init__(self, config: CorpusConfig, judges: Any = None):
-        self.config, self.judges = config, judges
+    def __init__(self, config: CorpusConfig, judges: Any = None, finder: Finder | None = None):
+        self.config, self.judges, self.finder = config, judges, finder
         self._filters = Filters(config.filter)
 
     def __call__(self, rows: list[Row]) -> list[Row]:
@@ -140,8 +148,11 @@ class Steps:
         for row in rows:
             if row.kind == BAD:
                 row.reason = "bad_row"
-        for step in (self._extract, self._clean, self._measure, self._filter, self._judge, self._hide, self._decide):
+        before = (self._extract, self._clean, self._measure, self._filter, self._judge)
+        for step in (*before, self._decontaminate, self._hide, self._decide):
             step([row for row in rows if not row.reason])
+        for row in rows:
+            row.split = row.split or "train"
         return rows
 
     def _extract(self, rows: list[Row]) -> None:
@@ -175,6 +186,19 @@ class Steps:
         for name, values in (("quality", self.judges.scores(texts)), ("nats_per_byte", self.judges.nats(texts))):
             for row, value in zip(rows, () if values is None else values, strict=values is not None):
                 setattr(row, name, float(value))
+
+    def _decontaminate(self, rows: list[Row]) -> None:
+        if self.finder is None or not rows:
+            return
+        for row, leak in zip(rows, self.finder.find([row.text for row in rows]), strict=True):
+            if leak is None:
+                continue
+            row.leaked = " ".join(map(str, leak.items.tolist()))
+            if self.config.decontaminate.action == "drop":
+                row.reason = "contaminated"
+            else:
+                row.text = without(row.text, leak.spans(row.text))
+                row.reason = length_reason(row.text, self.config)
 
     def _hide(self, rows: list[Row]) -> None:
         for row in rows:

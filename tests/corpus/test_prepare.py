@@ -15,7 +15,7 @@ import pytest
 from idiolect.corpus import fingerprint_of
 from idiolect.corpus.clean.config import CleanConfig
 from idiolect.corpus.config import CorpusConfig
-from idiolect.corpus.dedup.config import DedupConfig
+from idiolect.corpus.dedup.config import DedupConfig, NearConfig
 from idiolect.corpus.split import SPLITS
 from idiolect.errors import DataError, RecipeError
 
@@ -52,7 +52,7 @@ def test_equal_texts_stand_on_one_side_even_when_duplicates_are_kept(tmp_path, p
     texts = [f"A text {i % 50}" + " " * (i // 50) for i in range(500)]
     _, kept, _ = prepared(
         text=[jsonl(tmp_path / "t.jsonl", texts)],
-        dedup=DedupConfig(documents=False),
+        dedup=DedupConfig(documents=False, near=NearConfig(action="off")),
         validation_fraction=0.3,
         test_fraction=0.2,
     )
@@ -191,7 +191,7 @@ REFUSED = """
 import sys
 from pathlib import Path
 from idiolect.corpus.config import CorpusConfig
-from idiolect.corpus.dedup.config import DedupConfig
+from idiolect.corpus.dedup.config import DedupConfig, NearConfig
 from idiolect.corpus import prepare as stage
 from idiolect.errors import IdiolectError
 from idiolect.progress import Progress
@@ -227,7 +227,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from idiolect.corpus.config import CorpusConfig
-from idiolect.corpus.dedup.config import DedupConfig
+from idiolect.corpus.dedup.config import DedupConfig, NearConfig
 from idiolect.corpus import packs
 from idiolect.corpus.prepare import prepare
 from idiolect.progress import Progress

@@ -56,6 +56,12 @@ class Decisions:
         """Why a document is dropped; empty when it is kept."""
         return VERDICTS[self.verdict[document]]
 
+    def cut_documents(self, first: int, stop: int) -> np.ndarray:
+        """The documents of [first, stop) of which something is to be taken out, rising."""
+        ends = np.array([first, stop], np.uint64) << SHIFT
+        found = [x[slice(*np.searchsorted(x, ends))] >> SHIFT for x in (self.lines, self.paragraphs, self.passages)]
+        return np.unique(np.concatenate(found)).astype(np.int64)
+
     def cut(self, document: int) -> Cut:
         """What to take out of a kept document."""
         low, high = (int(i) for i in self._range(self.passages, document))
