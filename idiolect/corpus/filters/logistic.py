@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 HISTORY = 10
-# On 6,000 reviews labelled at random, the slowest case met, the held-out scores no longer change after 60 steps.
+# Enough for weights that agree with scikit-learn's to 0.002 (tests); scores are read to two digits.
 MOST_STEPS, TOLERANCE = 100, 1e-4
 
 
