@@ -110,7 +110,7 @@ def config(site, tmp_path):
     def make(**settings) -> FetchConfig:
         quick = {
             "cache": str(tmp_path / "cache"), "private_hosts": (site.host,), "seconds_between_requests": 0.0,
-            "backoff_seconds": 0.01, "idle_seconds": 0.5, "retries": 2, "max_seconds": 5.0,
+            "backoff_seconds": 0.01, "idle_seconds": 5.0, "retries": 2, "max_seconds": 60.0,
         }  # fmt: skip
         return FetchConfig(**{**quick, **settings})
 
