@@ -75,9 +75,9 @@ def spoil(clean: list[str], foreign: list[str], n: int, dice: random.Random) -> 
     items: list[str] = []
     for _ in range(n):
         text = next(take)
-        out += [Planted(text, "clean"), Planted("  " + text.replace(" ", "  ", 5) + "\n", "duplicate")]
+        out += [Planted(text, "clean", text), Planted("  " + text.replace(" ", "  ", 5) + "\n", "duplicate", text)]
         text = next(take)
-        out += [Planted(text, "clean"), Planted(_nearly(text, dice), "near_duplicate")]
+        out += [Planted(text, "clean", text), Planted(_nearly(text, dice), "near_duplicate", text)]
         text = next(take)
         accented = text.replace("e", "é", 6).replace('"', "“", 2)
         out.append(Planted(accented.encode().decode("cp1252", "replace"), "mojibake", accented))
@@ -168,12 +168,18 @@ def measure(books: Path, folder: Path, n: int, seed: int = 0) -> dict[str, dict]
 def _dropped(planted: list[Planted], fate: dict[int, tuple[str, str]]) -> dict[str, dict]:
     found = {}
     for defect, prefixes in EXPECTED.items():
-        spoilt = [at for at, p in enumerate(planted) if p.defect == defect]
+        # What another filter drops first is not this one's to find.
+        spoilt = [
+            at
+            for at, p in enumerate(planted)
+            if p.defect == defect and (fate[at][0] + " ").startswith((*prefixes, " "))
+        ]
         hits = [at for at in spoilt if fate[at][0].startswith(prefixes)]
         # Of two copies either may be the one that is dropped: the one read first is kept.
         if defect in ("duplicate", "near_duplicate"):
-            n_found = sum(fate[at][0] in prefixes for at in fate if planted[at].defect in (defect, "clean"))
-            found[defect] = {"n": len(spoilt), "recall": min(1.0, n_found / len(spoilt))}
+            pairs = [pair for pair in _copies(planted, defect) if all(fate[at][0] in ("", *prefixes) for at in pair)]
+            hits = [pair for pair in pairs if sum(not fate[at][0] for at in pair) == 1]
+            found[defect] = {"n": len(pairs), "recall": len(hits) / len(pairs)}
             continue
         all_hits = [at for at in fate if fate[at][0].startswith(prefixes)]
         others = [at for at in all_hits if planted[at].defect in ("clean", "mojibake", "pii", "boilerplate")]
@@ -185,6 +191,12 @@ def _dropped(planted: list[Planted], fate: dict[int, tuple[str, str]]) -> dict[s
     lost = Counter(fate[at][0] for at in clean if fate[at][0] not in ("", "duplicate", "near_duplicate"))
     found["clean kept"] = {"n": len(clean), "recall": 1 - sum(lost.values()) / len(clean), "lost": dict(lost)}
     return found
+
+
+def _copies(planted: list[Planted], defect: str) -> list[tuple[int, int]]:
+    """Each spoilt document with the clean one it was made of."""
+    of = {p.proof: at for at, p in enumerate(planted) if p.defect == "clean"}
+    return [(of[p.proof], at) for at, p in enumerate(planted) if p.defect == defect]
 
 
 def _mended(planted: list[Planted], fate: dict[int, tuple[str, str]]) -> dict[str, dict]:
