@@ -19,12 +19,17 @@ LONGEST_MEAN, LONGEST_LINE, SMALL = 100, 1000, 1000
 
 def extract(text: str, config: FormatsConfig) -> str:
     """The code as it is. Raises BadDocument with the reason `generated_code` for what no person wrote."""
-    if config.generated_code == "keep":
-        return text
+    if config.generated_code == "drop" and (why := why_generated(text)):
+        raise BadDocument(why, GENERATED)
+    return text
+
+
+def why_generated(text: str) -> str:
+    """What shows that a program wrote or squeezed this file; "" when a person may have."""
     lines = text.split("\n")
     if MADE.search("\n".join(lines[:HEAD_LINES])[:4000]):
-        raise BadDocument("its first lines say that it was generated", GENERATED)
+        return "its first lines say that it was generated"
     # A handful of short lines may hold one long table or path; only a squeezed whole is meant.
     if len(text) > SMALL and len(text) / len(lines) > LONGEST_MEAN and max(map(len, lines)) > LONGEST_LINE:
-        raise BadDocument(f"its lines are {len(text) // len(lines):,} characters long on average: minified", GENERATED)
-    return text
+        return f"its lines are {len(text) // len(lines):,} characters long on average: minified"
+    return ""

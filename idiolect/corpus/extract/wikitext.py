@@ -12,8 +12,8 @@ from idiolect.corpus.extract.config import FormatsConfig
 
 COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 GONE = "ref|math|gallery|timeline|score|syntaxhighlight|source|imagemap|chem|hiero|graph|mapframe|templatedata"
-# A closed tag first (<ref name=x/>), then a pair with what it holds; `[^<]` steps keep the search linear.
-NOTE = re.compile(rf"<(?:{GONE})\b[^<>]*/>|<({GONE})\b[^<>]*>[^<]*(?:<(?!/\1\s*>)[^<]*)*</\1\s*>", re.IGNORECASE)
+NOTE = re.compile(rf"<(/?)({GONE})\b([^<>]*)>", re.IGNORECASE)
+PARAMETER = re.compile(r"\{\{\{[^{}]*\}\}\}")
 TAG = re.compile(r"</?[a-z][^<>]*>", re.IGNORECASE)
 BRACKET = re.compile(r"\{\{|\}\}|^[:\s]*\{\||^\s*\|\}|\[\[|\]\]", re.MULTILINE)
 CLOSES = {"}}": "{{", "|}": "{|", "]]": "[["}
@@ -36,14 +36,30 @@ def extract(markup: str, config: FormatsConfig) -> str:
 
 def plain(markup: str) -> str:
     """Markup turned into text, list items after a dash, headings on lines of their own."""
-    text = NOTE.sub("", COMMENT.sub("", markup))
-    text = _without_brackets(text)
+    text = _without_brackets(PARAMETER.sub("", _without_notes(COMMENT.sub("", markup))))
     text = ADDRESS.sub(lambda m: m[1] or m[2] or "", text)
     text = HEADING.sub(r"\n\2\n", SWITCH.sub("", TAG.sub("", text)))
     text = LIST.sub(lambda m: "  " * (len(m[1]) - 1) + ("- " if m[1][-1] in "*#" else ""), text)
     text = html.unescape(text).replace("\xa0", " ")
     text = re.sub(r"[ \t]+$|^-\s*$|^[ \t]+(?=[^\s-])", "", text, flags=re.MULTILINE)
     return re.sub(r"\n{3,}", "\n\n", text).strip()
+
+
+def _without_notes(text: str) -> str:
+    """Tags that hold no running text left out with what they hold; of one that is never closed, the tag alone."""
+    last_closed = {m[2].lower(): m.start() for m in NOTE.finditer(text) if m[1]}
+    kept, at, inside = [], 0, ""
+    for match in NOTE.finditer(text):
+        name = match[2].lower()
+        if inside:
+            if match[1] and name == inside:
+                inside, at = "", match.end()
+            continue
+        kept.append(text[at : match.start()])
+        at = match.end()
+        if not match[1] and not match[3].endswith("/") and last_closed.get(name, 0) > at:
+            inside = name
+    return "".join(kept) + ("" if inside else text[at:])
 
 
 def _without_brackets(text: str) -> str:

@@ -67,18 +67,18 @@ def _declared_bytes(file: InputFile, config: CorpusConfig) -> int:
     Raises Unreadable when that is a bomb.
     """
     total = 0
-    with pa.ipc.MessageReader.open_stream(_source(file)) as messages:
-        while (message := _next(messages)) is not None:
-            if message.type not in (RECORDS, DICTIONARY):
-                continue
-            body = memoryview(message.body)
-            for offset, length in _buffers(memoryview(message.metadata), message.type == DICTIONARY):
-                declared = struct.unpack_from("<q", body, offset)[0] if length >= 8 else -1
-                total += max(declared, length) if _is_packed(memoryview(message.metadata), message.type) else length
-            if total > config.max_file_bytes:
-                raise Unreadable(f"unpacks to more than max_file_bytes = {config.max_file_bytes:,}")
-            if total > RATIO_FLOOR and total > file.n_bytes * config.max_ratio:
-                raise Unreadable(f"unpacks to more than {config.max_ratio} times its size (max_ratio): a bomb")
+    messages = pa.ipc.MessageReader.open_stream(_source(file))
+    while (message := _next(messages)) is not None:
+        if message.type not in (RECORDS, DICTIONARY):
+            continue
+        body = memoryview(message.body)
+        for offset, length in _buffers(memoryview(message.metadata), message.type == DICTIONARY):
+            declared = struct.unpack_from("<q", body, offset)[0] if length >= 8 else -1
+            total += max(declared, length) if _is_packed(memoryview(message.metadata), message.type) else length
+        if total > config.max_file_bytes:
+            raise Unreadable(f"unpacks to more than max_file_bytes = {config.max_file_bytes:,}")
+        if total > RATIO_FLOOR and total > file.n_bytes * config.max_ratio:
+            raise Unreadable(f"unpacks to more than {config.max_ratio} times its size (max_ratio): a bomb")
     return total
 
 

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.divide import Rule
 from idiolect.corpus.encoding import open_text
+from idiolect.corpus.extract.code import why_generated
 from idiolect.corpus.find import CODE, InputFile
 from idiolect.corpus.sources import Opened, Raw
 from idiolect.corpus.sources.text import pieces
@@ -20,8 +21,13 @@ def read(file: InputFile, config: CorpusConfig, rule: Rule) -> Iterator[Raw | Op
     text = open_text(file.path, file.compression, config)
     yield Opened(text.encoding, text.n_bytes)
     language = language_of(file)
+    head = next(text.blocks(unify=True), "")
+    if config.formats.generated_code == "drop" and why_generated(head):
+        # One document, which the worker drops under its own reason: its pieces would each look like code.
+        yield Raw(head, kind="code", language=language)
+        return
     for piece, split in pieces(text, file, config, rule):
-        yield Raw(piece, split=split, kind="code", language=language)
+        yield Raw(piece, split=split, language=language)
 
 
 def language_of(file: InputFile) -> str:
