@@ -27,6 +27,8 @@ def clusters(audit: dict) -> Markup | None:
     """How many clusters there are of each size."""
     rows = part(audit, "clusters").get("sizes") or []
     bins = [(figures.count(row.get("size")), row.get("clusters") or 0) for row in rows if isinstance(row, dict)]
+    if len(bins) < 2:
+        return None
     drawing = charts.histogram(bins, "Clusters of near duplicates by how many documents they have")
     return tag("div", tag("h3", "Clusters by size"), drawing) if drawing else None
 
