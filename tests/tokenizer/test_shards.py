@@ -1,5 +1,6 @@
 """Shards: what goes in comes out, whoever wrote it; damage of every sort is found and named."""
 
+import hashlib
 import json
 import struct
 import subprocess
@@ -217,3 +218,22 @@ def test_a_text_made_easier_counts_with_its_original_bytes(tmp_path):
         split = shards.Shards(out, "train")
         assert split.document_bytes.tolist() == list(range(10, 10 + len(DOCUMENTS)))
         assert split.n_bytes == split.document_bytes.sum()
+
+
+def test_sources_are_kept_and_the_format_without_them_is_still_read(tmp_path):
+    names = [f"source {n % 3}" for n in range(len(DOCUMENTS))]
+    shards.write(made(BPE), DOCUMENTS, tmp_path, "train", sources=names)
+    split = shards.Shards(tmp_path, "train", made(BPE))
+    assert [split.sources[number] for number in split.document_sources] == names
+    # Format 1: no third column, no names in the list.
+    path, listed = tmp_path / "train-00000.tokens", dict(split.listed)
+    content = bytearray(path.read_bytes()[: -8 * len(DOCUMENTS)])
+    content[8:12] = struct.pack("<I", 1)
+    path.write_bytes(content)
+    listed["shards"] = [listed["shards"][0] | {"sha256": hashlib.sha256(content).hexdigest()}]
+    del listed["sources"]
+    (tmp_path / "train.shards.json").write_text(shards._list_text(listed))
+    old = shards.Shards(tmp_path, "train", made(BPE))
+    old.verify()
+    assert old.sources == ("",) and not old.document_sources.any()
+    assert np.array_equal(old.ids(), split.ids()) and np.array_equal(old.document_starts, split.document_starts)
