@@ -19,6 +19,7 @@ from idiolect.corpus.dedup.cuts import take_out
 from idiolect.corpus.dedup.decide import decide
 from idiolect.corpus.dedup.decisions import NEAR_DUPLICATE, VERDICTS, Decisions
 from idiolect.corpus.dedup.features import FIELDS, part_features
+from idiolect.corpus.dedup.minhash import detection
 from idiolect.corpus.judged import SCORED, Verdicts
 from idiolect.corpus.parts import Lots
 from idiolect.corpus.split import SPLITS
@@ -54,7 +55,12 @@ class Copies:
     def _wanted_pairs(self) -> dict[str, list[tuple[int, int]]]:
         if self.decisions is None:
             return {}
-        return {reason: self.decisions.pairs(reason, PAIRS) for reason in VERDICTS[1:]}
+        # Kept together, a cluster's documents have no reason to fall.
+        together = ["near_duplicate", ""] if self.config.dedup.near.action == "keep_together" else []
+        return {
+            reason: self.decisions.pairs(together[-1] if reason in together else reason, PAIRS)
+            for reason in VERDICTS[1:]
+        }
 
     def enter(self, first: int, table: pa.Table, reasons: np.ndarray) -> pa.Table:
         """The table whose first row is document `first`, with sides and texts as decided; fills in `reasons`."""
@@ -95,7 +101,14 @@ class Copies:
             return {}
         followers = self.decisions.original[self.decisions.verdict == NEAR_DUPLICATE]
         sizes = Counter((np.unique(followers, return_counts=True)[1] + 1).tolist())
+        near = self.config.dedup.near
         return {
+            "near": {
+                "bands": near.bands,
+                "rows": near.rows,
+                "min_similarity": near.min_similarity,
+                "found_of_similar": {str(s): round(detection(s, near), 3) for s in (0.7, 0.8, 0.9)},
+            },
             "clusters": {"sizes": [{"size": size, "clusters": n} for size, n in sorted(sizes.items())]},
             "cuts": {
                 name: {"bytes": self.cut_bytes[name], "documents": self.cut_documents[name]}
@@ -132,6 +145,7 @@ class Leaks:
         self.books = decontaminate.gather(config.decontaminate, folder)
         self.finder = decontaminate.Finder(folder)
         self.documents: Counter[int] = Counter()
+        self.in_set: Counter[str] = Counter()
         self._examples: list[tuple[str, dict, int]] = []
 
     def enter(self, table: pa.Table) -> None:
@@ -141,7 +155,9 @@ class Leaks:
                 continue
             items = list(map(int, leaked.split()))
             self.documents.update(items)
-            self._examples.append((table["id"][row].as_py(), _shown(table, row), items[0]))
+            self.in_set.update({name for name, start, stop in self._sets() if any(start <= i < stop for i in items)})
+            shown = _shown(table, row) | {"text": hidden(table["passage"][row].as_py())[:PAIR_CHARACTERS]}
+            self._examples.append((table["id"][row].as_py(), shown, items[0]))
         self._examples = sorted(self._examples, key=lambda example: example[0])[:PAIRS]
 
     @cached_property
@@ -160,7 +176,7 @@ class Leaks:
         found: dict[str, dict] = defaultdict(dict)
         for name, start, stop in self._sets():
             hits = [item for item in self.documents if start <= item < stop]
-            found[name] = {**self.books[name], "found": len(hits), "hits": sum(self.documents[item] for item in hits)}
+            found[name] = {**self.books[name], "found": len(hits), "documents": self.in_set[name]}
         return dict(found)
 
     def pairs(self) -> list[dict]:

@@ -14,7 +14,7 @@ from idiolect.progress import Progress
 from idiolect.rundir import sha256_file
 
 # Where the files lie and how many processes work on them do not change what comes out.
-NOT_CONTENT = ("text", "validation_text", "test_text", "engine", "workers")
+NOT_CONTENT = ("text", "validation_text", "test_text", "engine", "decontaminate.against", "workers")
 # How often a source is read is the trainer's business; the rest of its table is looked at by itself.
 NOT_CONTENT += ("sources", "temperature", "anneal_fraction")
 # Answers for the datasheet change no document; the audit stage reads them.

@@ -50,6 +50,7 @@ class Row:
     failed: str = ""  # every filter rule that it fails, between spaces
     pii: str = ""  # what was found in it, counted by kind, as JSON
     leaked: str = ""  # the evaluation items in it, by number, between spaces
+    passage: str = ""  # the first passage that it shares with one
     digest: bytes = bytes(16)
     quality: float = math.nan  # as judged; NaN: not
     nats_per_byte: float = math.nan
@@ -194,6 +195,8 @@ class Steps:
             if leak is None:
                 continue
             row.leaked = " ".join(map(str, leak.items.tolist()))
+            start, end = leak.spans(row.text)[0]
+            row.passage = row.text[start:end]
             if self.config.decontaminate.action == "drop":
                 row.reason = "contaminated"
             else:
