@@ -58,6 +58,7 @@ PARTS = frozenset(
         "finetune",
         "comparison",
         "reads",
+        "text_note",
         "embeddings",
         "lineage",
         "cost",

@@ -24,9 +24,10 @@ def has_task(recipe: Recipe) -> bool:
 def classified(comparison) -> dict:
     """Macro-F1 of each contender's classifiers and of TF-IDF on its text, and the verdicts on every pair."""
     rows, scores, words = {}, {}, {}
-    for entry in comparison.entries:
+    # What counts has no hidden states for a head to read.
+    for entry in (entry for entry in comparison.entries if entry.one.role != "counted"):
         runs = [classifier_scores(comparison, entry, run) for run in entry.runs if "score" in run]
-        if runs and entry.one.role != "counted":
+        if runs:
             name = entry.one.name
             scores[name] = [run["scores"]["macro_f1"]["value"] for run in runs]
             words[name] = runs[0]["baselines"]["tf_idf"]["macro_f1"]["value"]

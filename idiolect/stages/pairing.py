@@ -1,12 +1,14 @@
 """Scores of every pair of contenders -> differences with intervals over seeds and over the text, and verdicts."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from idiolect.evaluate.score import bytes_of, clusters_of
 from idiolect.evaluate.statistics import ratio_interval
+from idiolect.stages.easier import transforms_of
 from idiolect.stages.entries import Entry
 from idiolect.stages.trials import nats_of, same_ids
 from idiolect.tune.compare import Pair, compare
@@ -15,11 +17,23 @@ from idiolect.tune.compare import Pair, compare
 def judged(entries: list[Entry], folder: Path, split: str) -> list[Pair]:
     """Every pair of contenders whose scores are probabilities of the text."""
     ranked = {entry.one.name: entry for entry in entries if entry.scores and entry.one.role != "apart"}
-    return compare(
+    pairs = compare(
         {name: entry.scores for name, entry in ranked.items()},
         fixed=[name for name, entry in ranked.items() if entry.one.role == "counted"],
         text=lambda first, second: over_text(ranked[first], ranked[second], folder, split),
     )
+    return [qualified(pair, ranked[pair.first], ranked[pair.second]) for pair in pairs]
+
+
+def qualified(pair: Pair, first: Entry, second: Entry) -> Pair:
+    """The pair with a verdict that calls nobody better for having less to say: a transform throws information away."""
+    if transforms_of(first.one.recipe) == transforms_of(second.one.recipe):
+        return pair
+    words = pair.verdict.replace(" better than ", " takes fewer bits than ")
+    return replace(
+        pair, verdict=f"{words}; but their texts differ, and what was taken out of one is never predicted: no proof of "
+        "a better model",
+    )  # fmt: skip
 
 
 def over_text(first: Entry, second: Entry, folder: Path, split: str) -> dict | None:

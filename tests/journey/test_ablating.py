@@ -37,6 +37,7 @@ def test_a_transform_is_scored_on_the_original_bytes(here, ask):
     assert found["scored_bytes"] in {one["n_bytes"] for one in lists}
     (verdict,) = found["verdicts"]
     assert "as it is" in verdict and "bits per byte" in verdict
+    assert " better than " not in verdict and "no proof of a better model" in verdict
     again, same = ask(*arguments)
     assert again == 0 and same["contenders"][0]["runs"] == found["contenders"][0]["runs"]
 
