@@ -26,6 +26,8 @@ from idiolect.errors import DataError
 DEEPEST = 3  # archives within archives
 MOST_LISTED = 64 << 20
 MOST_HEADER = 1 << 20
+EXTENDED = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+EXTENDED += (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 FORMATS = ("zip", "tar")
 BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError)
 Items = Iterator[Raw | BadRow | Opened | Ignored]
@@ -159,10 +161,7 @@ class _Header(tarfile.TarInfo):
     """A tar header whose long names and extensions may not be longer than any name is: tarfile reads them whole."""
 
     def _proc_member(self, archive):
-        if self.type not in tarfile.SUPPORTED_TYPES and self.type not in tarfile.REGULAR_TYPES:
-            return super()._proc_member(archive)
-        extends = self.type not in (*tarfile.REGULAR_TYPES, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE)
-        if extends and self.size > MOST_HEADER and self.type != tarfile.GNUTYPE_SPARSE:
+        if self.type in EXTENDED and self.size > MOST_HEADER:
             raise tarfile.ReadError(f"an extended header claims {self.size:,} bytes")
         return super()._proc_member(archive)
 
