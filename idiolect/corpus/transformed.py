@@ -12,6 +12,8 @@ from idiolect.corpus.clean.transforms import left_out, transform
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.work import length_reason
 
+UNKNOWN = ("", "und")  # not asked for, and asked for in vain (ISO 639's undetermined)
+
 
 def transformed(table: pa.Table, reasons: np.ndarray, config: CorpusConfig, not_made: Counter) -> pa.Table:
     """The table with the texts of what is kept transformed; `reasons` and `not_made` are brought up to date.
@@ -23,7 +25,7 @@ def transformed(table: pa.Table, reasons: np.ndarray, config: CorpusConfig, not_
         return table
     texts, languages = table["text"].to_pylist(), table["language"].to_pylist()
     for at in np.flatnonzero(reasons == ""):
-        language = languages[at] or config.language
+        language = languages[at] if languages[at] not in UNKNOWN else config.language or languages[at]
         texts[at] = transform(texts[at], language, clean)
         not_made.update((name, language) for name in left_out(language, clean))
         reasons[at] = length_reason(texts[at], config)
