@@ -161,7 +161,7 @@ class Steps:
             try:
                 row.text = text_of(row.kind, row.text, self.config.formats)
             except BadDocument as error:
-                row.reason, row.note = error.reason, f"{row.origin or 'the document'}: {error}"
+                row.reason, row.note = error.reason, f"{row.origin}: {error}" if "://" in row.origin else str(error)
                 # What is left in the books is how it begins; of bytes there is nothing that a person could read.
                 row.text = "" if row.kind in BYTES else row.text[:300]
 

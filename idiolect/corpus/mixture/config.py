@@ -39,6 +39,9 @@ class SourceConfig(Config):
     column_names: Items[str] | None = field(None, "names for its .csv or .tsv without a header row")
     encoding: str | None = field(None, "encoding of its text files")
 
+    rules: bool | None = field(
+        None, "false: no filter rules judge it; they are made for prose and drop code, verse and tables"
+    )
     split_by: Literal["hash", "position"] | None = field(None, "how its documents are held out")
     validation_fraction: float | None = field(None, "share of it for validation", ge=0, lt=1)
     test_fraction: float | None = field(None, "share of it for the final test", ge=0, lt=1)

@@ -9,7 +9,8 @@ from idiolect.corpus.mixture.config import DOSES, SourceConfig
 if TYPE_CHECKING:
     from idiolect.corpus.config import CorpusConfig
 
-_OWN = ("name", "origin", *DOSES)
+_OWN = ("name", "origin", "rules", *DOSES)
+_RULES = ("gopher", "c4", "fineweb", "words")
 
 
 def settings_of(config: "CorpusConfig", source: SourceConfig) -> "CorpusConfig":
@@ -17,6 +18,9 @@ def settings_of(config: "CorpusConfig", source: SourceConfig) -> "CorpusConfig":
     values = {name: getattr(config, name) for name in type(config).model_fields}
     given = {name: value for name in type(source).model_fields if (value := getattr(source, name)) is not None}
     changed = {name: value for name, value in given.items() if name not in _OWN}
+    if source.rules is False:
+        unruled = {name: type(getattr(config.filter, name))() for name in _RULES}
+        changed["filter"] = config.filter.model_copy(update=unruled)
     try:
         return type(config)(**{**values, "sources": (), "temperature": 1.0, **changed})
     except ValidationError as error:
