@@ -137,7 +137,7 @@ def recipe(folder: Path) -> CorpusConfig:
 
 EXPECTED = {
     "duplicate": ("duplicate",), "near_duplicate": ("near_duplicate", "duplicate"), "leak": ("contaminated",),
-    "language": ("language",), "repetition": ("gopher_",), "list": ("gopher_", "fineweb_", "c4_"),
+    "language": ("language",), "repetition": ("gopher_repeated", "gopher_top"), "list": ("gopher_", "fineweb_", "c4_"),
     "lorem_ipsum": ("c4_lorem_ipsum",),
 }  # fmt: skip
 
