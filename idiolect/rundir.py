@@ -8,7 +8,6 @@ The only module that knows this layout. "Valid" means that the manifest verifies
 """
 
 import contextlib
-import errno
 import fnmatch
 import hashlib
 import json
@@ -23,10 +22,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from idiolect import faults
-from idiolect.errors import DataError, ResourceError, RunInUse
+from idiolect.atomic import TEMPORARY, disk_error, fsync_path, write_atomic, write_json
+from idiolect.errors import DataError, RunInUse
 
 MANIFEST = "manifest.json"
-TEMPORARY = ".tmp-"
 PREPARED = "prepared"
 INPUTS = "inputs.json"
 
@@ -45,41 +44,6 @@ def sha256_file(path: Path) -> str:
     """SHA-256 of a file's content, streamed."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def fsync_path(path: Path) -> None:
-    """Flush a file's or a folder's entry to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def write_atomic(path: Path, data: bytes | str) -> None:
-    """Write a file so that it holds the old content or the new, never a part. Raises ResourceError when it can't."""
-    path = Path(path)
-    temporary = path.with_name(f"{path.name}{TEMPORARY}{uuid.uuid4().hex[:8]}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        fsync_path(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise disk_error(error, path) from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON atomically, indented for a human reader."""
-    write_atomic(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
@@ -103,23 +67,6 @@ def read_json(path: Path) -> Any:
 def _anew(path: Path) -> str:
     # Of a stage everything is made together; a run holds weights, which must not be deleted for a file beside them.
     return _again(path.parent) if path.name == MANIFEST or is_complete(path.parent) else _again(path)
-
-
-def disk_error(error: OSError, path: Path) -> ResourceError:
-    """Our error for a failed write, with the space that is left."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        with contextlib.suppress(OSError):
-            free = shutil.disk_usage(Path(path).parent).free
-            return ResourceError(
-                f"the disk is full: {path} could not be written",
-                why=f"{free / 1e6:,.1f} MB are free there; nothing that stood before was touched",
-                fix="free some space, or --runs=/another/disk/runs, and run the same command again",
-            )
-    return ResourceError(
-        f"{path} could not be written",
-        why=f"{error.strerror} (errno {error.errno})",
-        fix="check the folder's permissions, or name another with --runs=FOLDER",
-    )
 
 
 @contextlib.contextmanager
@@ -179,7 +126,7 @@ def stage(runs: Path, name: str, inputs: dict, make: Callable[[Path], None]) -> 
 
 
 def workspace(folder: Path) -> Path:
-    """A folder beside an unfinished stage's own that outlives a killed attempt, for what the next one may go on from."""
+    """A folder beside an unfinished stage that outlives a killed attempt: the next one goes on from what lies there."""
     return folder.with_name(folder.name.partition(TEMPORARY)[0] + ".parts")
 
 

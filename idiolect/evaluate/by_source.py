@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from idiolect.evaluate.score import TokenScores, bytes_of, clusters_of
+from idiolect.evaluate.figures import TokenScores, bytes_of, clusters_of
 from idiolect.evaluate.statistics import ratio_interval
 
 # Sources beyond these, by tokens, are left to the whole: files named one by one are sources, too.

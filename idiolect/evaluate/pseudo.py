@@ -17,7 +17,8 @@ import torch
 
 from idiolect.data.batch import Batch
 from idiolect.data.objectives import Objective
-from idiolect.evaluate.score import Passes, TokenScores, evaluating, score_batch, summarise
+from idiolect.evaluate.figures import TokenScores, summarise
+from idiolect.evaluate.score import Passes, evaluating, score_batch
 from idiolect.models.contract import place_of
 
 PSEUDO, MASKED = "pseudo-likelihood", "masked tokens"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from idiolect.evaluate.score import bytes_of, clusters_of
+from idiolect.evaluate.figures import bytes_of, clusters_of
 from idiolect.evaluate.statistics import ratio_interval
 from idiolect.stages.easier import transforms_of
 from idiolect.stages.entries import Entry

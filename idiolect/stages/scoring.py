@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from idiolect.evaluate.score import TokenScores, score
+from idiolect.evaluate.figures import TokenScores
+from idiolect.evaluate.score import score
 from idiolect.stages.framed import framing_of
 from idiolect.stages.job import Job
 from idiolect.stages.prepared import Prepared

@@ -15,7 +15,7 @@ from idiolect.config import flatten
 from idiolect.config_load import Loaded
 from idiolect.device import forget_peak_memory
 from idiolect.errors import DataError, NumericsError
-from idiolect.evaluate.score import TokenScores
+from idiolect.evaluate.figures import TokenScores
 from idiolect.progress import Progress, read_metrics
 from idiolect.recipe import Recipe
 from idiolect.rundir import RunDir, content_hash, fingerprint, read_json, write_atomic, write_json

@@ -10,7 +10,8 @@ from idiolect.data.windows import SequentialWindows
 from idiolect.device import DeviceConfig, resolve_device
 from idiolect.errors import DataError, NumericsError, RecipeError
 from idiolect.evaluate import score as score_module
-from idiolect.evaluate.score import clusters_of, samples_of, score, token_scores
+from idiolect.evaluate.figures import clusters_of
+from idiolect.evaluate.score import samples_of, score, token_scores
 from idiolect.models.build import build_model
 from idiolect.models.config import GPTConfig
 from tests.evaluate.toys import MemorySplit, TableModel

@@ -15,6 +15,7 @@ class MemorySplit:
     document_starts: np.ndarray
     n_bytes: int
     end_id: int = 10
+    sources: tuple = ()
     split: str = "validation"
 
     @property
