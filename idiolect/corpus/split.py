@@ -11,11 +11,20 @@ from collections.abc import Iterable, Iterator
 from idiolect.corpus.config import CorpusConfig
 
 SPLITS = ("train", "validation", "test")
+# What `str.split` takes for white space in ASCII.
+WHITE = bytes.maketrans(b"\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f", b" " * 9)
 
 
 def digest_of(text: str) -> bytes:
     """16 bytes that are equal for texts equal but for white space."""
-    return hashlib.blake2b(" ".join(text.split()).encode("utf-8", "replace"), digest_size=16).digest()
+    if not text.isascii():
+        data = " ".join(text.split()).encode("utf-8", "replace")
+    else:
+        # The same at a third of the time: no string for every word.
+        data = text.encode().translate(WHITE).strip(b" ")
+        while b"  " in data:
+            data = data.replace(b"  ", b" ")
+    return hashlib.blake2b(data, digest_size=16).digest()
 
 
 def place_of(digest: bytes) -> float:

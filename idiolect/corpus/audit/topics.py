@@ -86,12 +86,11 @@ def _cluster(x: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         order = draw.permutation(len(x))
         for start in range(0, len(x), BATCH):
             rows = x[order[start : start + BATCH]]
-            labels = (rows @ centres.T).argmax(1)
-            for k in np.unique(labels):
-                own = rows[labels == k]
-                counts[k] += len(own)
-                centres[k] += (own - centres[k]).sum(0) / counts[k]
-                centres[k] /= max(np.linalg.norm(centres[k]), 1e-12)
+            own = np.eye(n)[:, (rows @ centres.T).argmax(1)]
+            size = own.sum(1)
+            counts += size
+            centres += (own @ rows - size[:, None] * centres) / counts[:, None]
+            centres /= np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)
     return (x @ centres.T).argmax(1), centres
 
 

@@ -53,13 +53,15 @@ def hidden(text: str) -> str:
 
 def _found(text: str, config: PiiConfig) -> list[tuple[int, int, str]]:
     """(start, end, kind) of what is looked for, in order, none over another."""
-    order = {kind: rank for rank, kind in enumerate(MASKS)}
     spans = [
         (start, stop, kind)
         for kind, look in _looks(text, config).items()
         if config.count_kept or getattr(config, kind) != "keep"
         for start, stop in look()
     ]
+    if not spans:
+        return []
+    order = {kind: rank for rank, kind in enumerate(MASKS)}
     taken: list[tuple[int, int, str]] = []
     for span in sorted(spans, key=lambda span: (span[0], order[span[2]])):
         if not taken or span[0] >= taken[-1][1]:
@@ -72,7 +74,7 @@ def _found(text: str, config: PiiConfig) -> list[tuple[int, int, str]]:
 def _looks(text: str, config: PiiConfig) -> dict[str, Callable[[], Spans]]:
     """The kinds that the text could hold at all, as cheap looks tell."""
     looks: dict[str, Callable[[], Spans]] = {"key": lambda: keys_in(text, config.key_bits, config.key_characters)}
-    shape = text.encode("ascii", "replace").translate(SHAPES)
+    shape = text.encode("utf-8", "replace").translate(SHAPES)
     places = numbers_in(text) if any(number in shape for number in NUMBER_SHAPES) else []
     if "@" in text:
         looks["mail"] = lambda: mails_in(text)

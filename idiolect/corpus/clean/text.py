@@ -21,6 +21,10 @@ LINE_ENDS = re.compile("\r\n|[\r\u2028\u2029\x85]")
 ODD = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\u2028\u2029\u206a-\u206f\ufeff\ufff9-\ufffc\r]")
 ODD_BYTES = bytes(b for b in range(128) if ODD.match(chr(b)))
 CURLY = re.compile("[\u2018-\u201f\u02bc]")
+# Whatever ftfy's `is_bad` finds holds two characters beyond ASCII in a row, or one of these, and reaches at most two
+# ASCII characters to either side: its pattern takes 220 ns a character, this one 15.
+SUSPECT = re.compile("[^\x00-\x7f](?:[^\x00-\x7f]+|(?<=[\x80-\x9f\u00c2\u00c3\u0152\u0153]))")
+REACH = 2
 
 
 def clean(text: str, config: CleanConfig) -> str:
@@ -29,7 +33,7 @@ def clean(text: str, config: CleanConfig) -> str:
         text = html.unescape(text)
     plain = text.isascii()
     odd = _is_odd(text.encode()) if plain else bool(ODD.search(text))
-    if not plain and config.repair_mojibake and (odd or is_bad(text)):
+    if not plain and config.repair_mojibake and (odd or looks_garbled(text)):
         # Control characters stay in until ftfy has looked: they are part of its evidence.
         text = ftfy.fix_text(
             text, _repair(config.control_characters == "remove", config.unify_line_ends, config.unicode_form)
@@ -43,6 +47,13 @@ def clean(text: str, config: CleanConfig) -> str:
     if config.unicode_form != "none" and not plain and not unicodedata.is_normalized(config.unicode_form, text):
         text = unicodedata.normalize(config.unicode_form, text)
     return text
+
+
+def looks_garbled(text: str) -> bool:
+    """`ftfy.badness.is_bad`, asked only about the places of a text that it could mean."""
+    places = [text[max(0, found.start() - REACH) : found.end() + REACH] for found in SUSPECT.finditer(text)]
+    # A place that ends in the middle of the next may look bad where the text does not.
+    return bool(places) and is_bad("\n".join(places)) and is_bad(text)
 
 
 def _is_odd(text: bytes) -> bool:

@@ -13,7 +13,9 @@ UNDETERMINED = "und"
 MODEL = "fastText lid.176.ftz (CC BY-SA 3.0)"
 # Addresses and mark-up say more about the web than about the language.
 NOISE = re.compile(r"https?://\S+|\S+@\S+|<[^<>]{1,200}>|\s+")
+NOISY = ("<", "@", "://")
 NO_LETTERS = re.compile(r"[\W\d_]+")
+NO_ASCII_LETTERS = bytes(b for b in range(128) if not chr(b).isalpha())
 
 
 class Identifier:
@@ -27,8 +29,8 @@ class Identifier:
         return [self._identify(text) for text in texts]
 
     def _identify(self, text: str) -> tuple[str, float]:
-        sample = NOISE.sub(" ", excerpt(text, self.config.sample_characters))
-        letters = len(NO_LETTERS.sub("", sample))
+        sample = _plain(excerpt(text, self.config.sample_characters))
+        letters = _letters(sample)
         if letters < max(self.config.min_letters, self.config.min_letter_share * len(sample)):
             return UNDETERMINED, 0.0
         # The model learned from ordinary writing: capitals throughout look like another language to it.
@@ -44,6 +46,20 @@ class Identifier:
         if language not in self.config.keep:
             return "language_other"
         return "language_unsure" if score < self.config.min_score else ""
+
+
+def _plain(text: str) -> str:
+    """`NOISE` as single spaces."""
+    if any(mark in text for mark in NOISY):
+        return NOISE.sub(" ", text)
+    # The same, at a tenth of the time.
+    return " " * text[:1].isspace() + " ".join(text.split()) + " " * text[-1:].isspace()
+
+
+def _letters(text: str) -> int:
+    if text.isascii():
+        return len(text.encode().translate(None, NO_ASCII_LETTERS))
+    return len(NO_LETTERS.sub("", text))
 
 
 def excerpt(text: str, characters: int) -> str:
