@@ -129,7 +129,10 @@ class Finder:
             self._tables, self._sieve = {}, np.zeros(1 << SIEVE_BITS, bool)
             for path in sorted(self.folder.glob("hashes-*.npy")):
                 length = path.stem.partition("-")[2]
-                hashes, items = (np.load(self.folder / f"{n}-{length}.npy", mmap_mode="r") for n in ("hashes", "items"))
+                hashes, items = (
+                    np.load(self.folder / f"{name}-{length}.npy", mmap_mode="r", allow_pickle=False)
+                    for name in ("hashes", "items")
+                )
                 self._tables[int(length)] = hashes, items
                 self._sieve[hashes & np.uint64((1 << SIEVE_BITS) - 1)] = True
         return self._tables
