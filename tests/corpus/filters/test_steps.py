@@ -63,6 +63,20 @@ def test_each_rule_is_counted_alone_and_among_others(prepared, rows):
     assert set(audit["dropped"]) <= set(REASONS)
 
 
+def test_source_code_is_not_judged_by_rules_for_prose_and_the_audit_says_so(prepared, rows, tmp_path):
+    code = tmp_path / "sum.py"
+    code.write_text("def total(numbers):\n    return {n: n for n in numbers}\n")
+    rules = {"language": {"keep": ("en",)}, "gopher": {"use": True}, "fineweb": {"use": True}}
+    audit, splits, _ = prepared(text=[*rows(ENGLISH), code], filter=rules | {"c4": {"use": True}})
+    assert [(d.language, d.text) for d in splits["train"] if d.language != "en"] == [("code:python", code.read_text())]
+    for name in ("language_other", "gopher_few_words", "gopher_few_stop_words", "c4_curly_bracket", "fineweb_newlines"):
+        assert audit["rules"][name]["not_asked"] == {"code:python": 1}
+    # The control: the same text as prose falls.
+    audit, splits, _ = prepared(text=[*rows(ENGLISH), code.rename(tmp_path / "sum.txt")], filter=rules)
+    assert [d.text for d in splits["train"]] == [ENGLISH]
+    assert audit["rules"]["gopher_few_words"] == {"failed": 1, "alone": 0}
+
+
 def test_lines_that_c4_removes_are_counted_and_may_leave_nothing(prepared, rows):
     page = "Menu\n" + "This is a sentence. " * 5 + "\nTurn on Javascript, please.\n"
     audit, splits, _ = prepared(
