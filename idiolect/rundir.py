@@ -108,9 +108,9 @@ def stage(runs: Path, name: str, inputs: dict, make: Callable[[Path], None]) -> 
 
     The folder is named by the fingerprint of `inputs`: what the stage reads, its config, its code.
     """
+    if found := standing(runs, name, inputs):
+        return found, False
     final = Path(runs) / PREPARED / f"{name}-{fingerprint(name, inputs)}"
-    if is_complete(final):
-        return final, False
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         # Two commands that need the same stage: the second waits and then finds it made.
@@ -123,6 +123,12 @@ def stage(runs: Path, name: str, inputs: dict, make: Callable[[Path], None]) -> 
     except OSError as error:
         raise disk_error(error, final) from error
     return final, True
+
+
+def standing(runs: Path, name: str, inputs: dict) -> Path | None:
+    """The folder of a stage's output if it was made already."""
+    final = Path(runs) / PREPARED / f"{name}-{fingerprint(name, inputs)}"
+    return final if is_complete(final) else None
 
 
 def workspace(folder: Path) -> Path:

@@ -87,8 +87,9 @@ class Copies:
             text, counts = take_out(texts[document - first], self.decisions.cut(document))
             texts[document - first] = text
             reasons[document - first] = length_reason(text, self.config)
-            self.cut_bytes.update(counts)
-            self.cut_documents.update(counts.keys())
+            if not reasons[document - first]:
+                self.cut_bytes.update(counts)
+                self.cut_documents.update(counts.keys())
         return table.set_column(table.schema.get_field_index("text"), "text", pa.array(texts, pa.large_string()))
 
     def _show(self, first: int, table: pa.Table) -> None:

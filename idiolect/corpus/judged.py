@@ -46,6 +46,7 @@ class Verdicts:
         self.dropped = dict.fromkeys(REASONS, 0)
         self._to_label: list[tuple] = []
         self._examples: dict[tuple[str, int], list] = {}
+        self._narrowly: dict[str, list] = {}
 
     def reasons(self, table: pa.Table) -> np.ndarray:
         """The reason of every document, with what scores decide filled in where none was before."""
@@ -68,11 +69,34 @@ class Verdicts:
         self._look_for_labels(table, np.asarray(table["reason"].to_pylist(), dtype=object))
         for reason in REASONS:
             self.dropped[reason] += int((reasons == reason).sum())
+        kept = np.flatnonzero(reasons == "")
         if self.config.quality.on:
-            self._remember("quality", table["quality"].to_numpy(), table)
+            scores = table["quality"].to_numpy()
+            self._remember("quality", scores, table)
+            if self.config.quality.keep != "pareto":
+                self._notice("low_quality", scores - self.threshold, kept, table)
         if self.config.perplexity.on:
-            self._remember("perplexity", table["nats_per_byte"].to_numpy(), table)
+            nats = table["nats_per_byte"].to_numpy()
+            self._remember("perplexity", nats, table)
+            languages = table["language"].to_pylist()
+            low, high = np.array([self.limits.get(x, self.limits[""]) for x in languages]).reshape(-1, 2).T
+            self._notice("predictable", nats - low, kept, table)
+            self._notice("surprising", high - nats, kept, table)
         return reasons
+
+    def _notice(self, reason: str, margins: np.ndarray, kept: np.ndarray, table: pa.Table) -> None:
+        """The kept documents that were nearest to falling."""
+        near = kept[np.isfinite(margins[kept])]
+        near = near[np.argsort(margins[near], kind="stable")[:SHOWN]]
+        found = [(float(margins[at]), table["id"][at].as_py(), *_shown(table, at)) for at in near.tolist()]
+        self._narrowly[reason] = sorted(self._narrowly.get(reason, []) + found)[:SHOWN]
+
+    def narrowly(self) -> dict[str, list[dict]]:
+        """For each reason documents that just passed, the closest first."""
+        return {
+            reason: [{"id": name, "source": source, "text": text} for _, name, source, text in found]
+            for reason, found in sorted(self._narrowly.items())
+        }
 
     def _remember(self, name: str, values: np.ndarray, table: pa.Table) -> None:
         """A few documents of each tenth of the range, those with the lowest ids."""
@@ -82,8 +106,7 @@ class Verdicts:
         for at in np.flatnonzero(np.isfinite(values)):
             heap = self._examples.setdefault((name, int(bins[at])), [])
             if len(heap) < SHOWN or ids[at] < heap[-1][0]:
-                text = hidden(table["text"][at].as_py()[: 2 * SHOWN_CHARACTERS])[:SHOWN_CHARACTERS]
-                heap.append((ids[at], float(values[at]), table["source"][at].as_py(), text))
+                heap.append((ids[at], float(values[at]), *_shown(table, at)))
                 heap.sort()
                 del heap[SHOWN:]
 
@@ -142,3 +165,9 @@ class Verdicts:
             {value: round(price, 4), "id": i, "source": source, "example": text}
             for i, price, source, text in sorted(rows, key=lambda row: (row[1], row[0]))
         ]
+
+
+def _shown(table: pa.Table, row: int) -> tuple[str, str]:
+    """The source of a document and the head of its text, masked before it is cut."""
+    text = hidden(table["text"][row].as_py()[: 2 * SHOWN_CHARACTERS])[:SHOWN_CHARACTERS]
+    return table["source"][row].as_py(), text

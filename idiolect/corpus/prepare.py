@@ -17,10 +17,11 @@ from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.copies import Copies, Leaks
 from idiolect.corpus.exact.process import described
 from idiolect.corpus.explain import check_result, say_result
-from idiolect.corpus.find import EXACT, find
+from idiolect.corpus.find import EXACT, Found, find
 from idiolect.corpus.gather import PART_SCHEMA, gather, lots_of
 from idiolect.corpus.judged import SCORED, Verdicts
 from idiolect.corpus.parts import Lots
+from idiolect.corpus.remote import NOT_ALLOWED
 from idiolect.corpus.settle import Settled, settle
 from idiolect.corpus.sources import check_installed, default
 from idiolect.errors import IdiolectError, RecipeError
@@ -65,7 +66,14 @@ def prepare(config: CorpusConfig, out: Path, progress: Progress, work: Path | No
     if leaks:
         audit["decontamination"], pairs["contaminated"] = leaks.audit(), leaks.pairs()
     for reason in set(pairs) & set(audit["dropped"]):
-        audit["dropped"][reason]["pairs"] = pairs[reason]
+        audit["dropped"][reason]["pairs"] = pairs.pop(reason)
+    # Kept together, or cut out of what stays: nothing fell, and there is something to show all the same.
+    audit["pairs"] = {reason: shown for reason, shown in sorted(pairs.items()) if shown}
+    for reason, samples in verdicts.narrowly().items():
+        if reason in audit["dropped"]:
+            audit["dropped"][reason]["kept_samples"] = samples
+    if fetched := _fetched(config, found):
+        audit["fetched"] = fetched
     audit["libraries"] = [{"library": x.name, "version": x.version, "licence": x.licence} for x in libraries]
     if found.exact:
         audit["exact"] = described(config.exact)
@@ -73,6 +81,14 @@ def prepare(config: CorpusConfig, out: Path, progress: Progress, work: Path | No
     say_result(audit, progress)
     lots.remove()
     return audit
+
+
+def _fetched(config: CorpusConfig, found: Found) -> dict:
+    """How many files came over the network, and how many addresses a robots.txt kept to itself."""
+    cache = Path(config.fetch.cache).expanduser().resolve()
+    urls = sum(cache in file.path.resolve().parents for file in found.files)
+    refused = sum(NOT_ALLOWED in why for _, why in found.unreadable)
+    return {"urls": urls, "refused_by_robots": refused} if urls or refused else {}
 
 
 def _check_pattern(config: CorpusConfig) -> None:

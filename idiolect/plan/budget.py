@@ -25,6 +25,7 @@ from idiolect.models import measure
 from idiolect.models.config import GPTConfig
 from idiolect.optim.config import AdamWConfig, MuonConfig, OptimConfig
 from idiolect.plan import count, memory
+from idiolect.plan.repetition import effective_tokens
 
 # Tokens per parameter that the law calls balanced at one epoch. Chinchilla's 20 and nanochat's measured 10.5 (Muon,
 # ReLU^2) hold for 100 M parameters and more; for runs of minutes nothing is published, and nanoGPT's CPU recipe reads
@@ -36,7 +37,7 @@ LAW_B, LAW_EXPONENT = 1488.0, 0.353
 LAW_A = LAW_B * TOKENS_PER_PARAMETER**-LAW_EXPONENT
 # Sizes whose law differs by less than this are not told apart, and the smallest of them is the cheapest to use.
 CLOSE = 0.003
-REPEAT_DATA, REPEAT_PARAMETERS = 15.387743, 5.309743
+REPEAT_PARAMETERS = 5.309743
 MOST_EPOCHS = 16.0
 LEAST_STEPS = 200
 # Unique bytes up to which a vocabulary pays, and bytes per token of byte-level BPE measured on held-out WikiText-2
@@ -102,13 +103,6 @@ def bytes_per_token(vocabulary: int) -> float:
     """Expected of byte-level BPE with a vocabulary of this size, read between the measured ones; 1 for bytes alone."""
     sizes, expected = zip(*MEASURED, strict=True)
     return float(np.interp(math.log2(vocabulary), np.log2(sizes), expected))
-
-
-def effective_tokens(tokens: float, unique: float) -> float:
-    """What `tokens` read from `unique` different ones are worth in fresh tokens (arXiv 2305.16264, equation 5)."""
-    if tokens <= unique:
-        return tokens
-    return unique * (1 + REPEAT_DATA * (1 - math.exp(-(tokens / unique - 1) / REPEAT_DATA)))
 
 
 def effective_parameters(parameters: float, unique: float) -> float:

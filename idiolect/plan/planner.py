@@ -13,6 +13,7 @@ from idiolect.models.config import GPTConfig
 from idiolect.plan import budget as room
 from idiolect.plan import memory
 from idiolect.plan.config import PlanConfig
+from idiolect.plan.repetition import effective_tokens
 from idiolect.progress import show_count
 
 LONG_CONTEXT_FLOPS = 1e17
@@ -140,7 +141,7 @@ def arithmetic(
         "(at 100 M and more: 10 to 20, arXiv 2203.15556)",
     ]
     if chosen.epochs > 1:
-        worth = room.effective_tokens(chosen.tokens, facts["tokens"])
+        worth = effective_tokens(chosen.tokens, facts["tokens"])
         said.append(f"repeats      {chosen.epochs:.1f} epochs are worth {show_count(worth)} fresh tokens, "
                     f"{100 * worth / chosen.tokens:.0f} % (arXiv 2305.16264, eq. 5)")  # fmt: skip
     said += [

@@ -24,7 +24,7 @@ from idiolect.report.audit.documents import differing
 from idiolect.request import Request
 from idiolect.stages import auditing
 from idiolect.stages.job import open_job, record_of
-from idiolect.stages.prepared import corpus
+from idiolect.stages.prepared import corpus, measured_bytes_per_token
 from idiolect.visible import visible
 
 FIRST = 10  # documents shown when nobody says how many
@@ -34,8 +34,8 @@ PAPERS = {"datasheet": datasheet, "summary": summary}
 
 def shown_corpus(request: Request, progress: Progress) -> dict:
     """The books, or documents by what they are, or a paper. Raises RecipeError for what can't be asked."""
-    folder, recipe = found(request, progress)
-    audit, options = auditing.whole_audit(folder), request.options
+    folder, recipe, bytes_per_token = found(request, progress)
+    audit, options = auditing.whole_audit(folder, bytes_per_token), request.options
     paper = next((name for name in PAPERS if options[name]), "")
     if paper:
         return written(paper, audit | origins(folder), recipe, request.out, progress)
@@ -60,15 +60,17 @@ def shown_corpus(request: Request, progress: Progress) -> dict:
     return {"documents": rows}
 
 
-def found(request: Request, progress: Progress) -> tuple[Path, Recipe]:
-    """The prepared folder that a target means (one itself, a run's, a recipe's), and the settings that go with it."""
+def found(request: Request, progress: Progress) -> tuple[Path, Recipe, float | None]:
+    """The prepared folder that a target means (one itself, a run's, a recipe's), the settings that go with it, and
+    what their tokenizer was measured to make of its text, where it was trained."""
     target = Path(request.target or "")
     if request.target and (target / "audit.json").is_file():
-        return target, load_recipe(None, request.flags).config
+        return target, load_recipe(None, request.flags).config, None
     job = open_job(request.target, request.flags, name=request.name, runs=request.runs, progress=progress)
     # A run is asked for the text that it learned from, whatever has become of its files since.
     own = job.runs / rundir.PREPARED / str(record_of(job).get("stages", {}).get("corpus", ""))
-    return (own if target.is_dir() and (own / "audit.json").is_file() else corpus(job)), job.recipe
+    folder = own if target.is_dir() and (own / "audit.json").is_file() else corpus(job)
+    return folder, job.recipe, measured_bytes_per_token(job, folder)
 
 
 def sampled(typed: str | None) -> int | None:

@@ -11,6 +11,8 @@ from idiolect.data.objectives import Objective
 from idiolect.errors import RecipeError
 from idiolect.progress import Progress, show_count
 from idiolect.recipe import Recipe
+from idiolect.stages.job import Job
+from idiolect.stages.prepared import Prepared
 from idiolect.tokenizer.shards import Shards
 from idiolect.train.loop import batch_shape
 
@@ -110,6 +112,15 @@ def show_mixture(recipe: Recipe, source: Mixture | MixedStreams, progress: Progr
     for warning in warnings(recipe, source, rows):
         progress.warn(warning)
     return [vars(row) for row in rows]
+
+
+def mixture_rows(job: Job, ready: Prepared) -> list[dict] | None:
+    """The same table without a word; None where the recipe mixes nothing."""
+    if not mixes(job.recipe):
+        return None
+    from idiolect.stages.training import source_of  # it builds on this module
+
+    return [vars(row) for row in table(job.recipe, source_of(job, ready))]
 
 
 def mixes(recipe: Recipe) -> bool:

@@ -46,13 +46,15 @@ def corpus(job: Job) -> Path:
 
 def _prepare(job: Job, out: Path, asked) -> None:
     from idiolect.corpus.audit.profile import profile
+    from idiolect.corpus.dedup.decontaminate import evaluation_texts
     from idiolect.corpus.prepare import prepare
-    from idiolect.plan.budget import effective_tokens
+    from idiolect.plan.repetition import effective_tokens
 
     config = job.recipe.corpus
     prepare(config, out, job.progress, work=rundir.workspace(out), judges=asked)
     if config.audit.profile:
-        rundir.write_json(out / "profile.json", profile(out, config.audit, effective_tokens))
+        sets = evaluation_texts(config.decontaminate) if config.decontaminate.against else {}
+        rundir.write_json(out / "profile.json", profile(out, config.audit, effective_tokens, sets))
 
 
 def tokenizer(job: Job, documents: Path) -> Path:
@@ -69,13 +71,23 @@ def tokenizer(job: Job, documents: Path) -> Path:
         built.save(out)
         rundir.write_json(out / "inspection.json", inspect(built, read_texts(documents, held_out(documents))))
 
-    reads = {
+    return _stage(job, "tokenizer", _tokenizer_reads(job, documents), make)
+
+
+def _tokenizer_reads(job: Job, documents: Path) -> dict:
+    config = job.recipe.tokenizer
+    return {
         "text": rundir.content_hash(documents, "train.parquet"),
         "inspected": rundir.content_hash(documents, "validation.parquet"),
         "config": flatten(config), "code": rundir.code_version(PACKAGE / "tokenizer"),
         "file": rundir.sha256_file(Path(config.path)) if config.kind == "file" and Path(config.path).is_file() else "",
     }  # fmt: skip
-    return _stage(job, "tokenizer", reads, make)
+
+
+def measured_bytes_per_token(job: Job, documents: Path) -> float | None:
+    """What the recipe's tokenizer makes of held-out text, if it has been trained already."""
+    tokens = rundir.standing(job.runs, "tokenizer", _tokenizer_reads(job, documents))
+    return rundir.read_json(tokens / "inspection.json")["bytes_per_token"] if tokens else None
 
 
 def held_out(documents: Path) -> str:

@@ -29,9 +29,10 @@ def show_prepared(job: Job, ready: Prepared) -> dict:
         job.progress.show(f"dropped {drop['documents']:,} documents: {reason}")
     for skipped in audit.get("skipped_files", []):
         job.progress.show(f"skipped {skipped['file']}: {skipped['reason']}")
-    papers = audited(job, ready.documents)
+    mixture = mixture_shown(job, ready)
+    papers = audited(job, ready, mixture.get("mixture"))
     job.progress.show(f"what is in it: {papers / PAGE}, with {DATASHEET} and {SUMMARY} beside it")
-    return mixture_shown(job, ready) | {
+    return mixture | {
         "documents": {split: audit["kept"][split]["documents"] for split in listed},
         "tokens": {split: shards.n_tokens for split, shards in listed.items()},
         "dropped": {reason: drop["documents"] for reason, drop in audit["dropped"].items()},

@@ -15,6 +15,7 @@ from idiolect.stages.easier import note_of
 from idiolect.stages.framed import framing_of
 from idiolect.stages.job import PACKAGE, RECORD, Job
 from idiolect.stages.looking import looked_at
+from idiolect.stages.mixing import mixture_rows
 from idiolect.stages.prepared import FloorsOf, Prepared
 from idiolect.stages.scoring import split_score
 from idiolect.stages.training import objective_of
@@ -123,7 +124,7 @@ def report_data(job: Job, ready: Prepared, floors: FloorsOf | None) -> dict:
         "name": run.name,
         "recipe": flatten(job.recipe),
         "reads": job.recipe.model.reads,
-        "audit": auditing.for_report(job, ready.documents),
+        "audit": auditing.for_report(job, ready, mixture_rows(job, ready)),
         "tokenizer": ready.inspection,
         "model": {key: record[key] for key in ("parameters", "active_parameters", "flops_per_token") if key in record},
         "metrics": metrics,

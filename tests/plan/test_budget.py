@@ -2,7 +2,7 @@ import pytest
 
 from idiolect.errors import RecipeError
 from idiolect.models import measure
-from idiolect.plan import budget, count, planner
+from idiolect.plan import budget, count, planner, repetition
 from idiolect.plan.config import PlanConfig
 
 SLOW, FAST = {128: 60e9, 256: 100e9, 512: 140e9}, {128: 100e9, 256: 140e9, 512: 170e9}
@@ -86,10 +86,10 @@ def test_money_and_operations_become_time():
 
 def test_repeats_are_worth_less_and_less():
     unique = 1e6
-    worth = [budget.effective_tokens(epochs * unique, unique) / (epochs * unique) for epochs in (1, 4, 16, 60)]
+    worth = [repetition.effective_tokens(epochs * unique, unique) / (epochs * unique) for epochs in (1, 4, 16, 60)]
     assert worth[0] == 1 and worth[1] > 0.9 and worth == sorted(worth, reverse=True)
     # The paper's ceiling: no number of repeats is worth more than 1 + R of the unique text.
-    assert budget.effective_tokens(1e12, unique) == pytest.approx(unique * (1 + budget.REPEAT_DATA), rel=1e-6)
+    assert repetition.effective_tokens(1e12, unique) == pytest.approx(unique * (1 + repetition.REPEAT_DATA), rel=1e-6)
     assert budget.effective_parameters(1e12, unique) < 1e7
 
 

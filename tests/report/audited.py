@@ -26,21 +26,36 @@ def audit() -> dict:
         "dropped": {
             "bad_row": fell(3, 120, '{"txet": 1}'),
             "too_short": fell(1970, 60_100, "Read more", "Share this", "Next"),
-            "language": fell(880, 1_900_000, "Le chat est sur la table et la souris dessous."),
-            "gopher_short_words": fell(412, 900_000, "a b c d e f g h i j k l m n o p", kept_samples=[stay]),
-            "c4_few_sentences": fell(1544, 1_300_000, "Home About Contact Login", kept_samples=[stay]),
-            "fineweb_list_lines": fell(206, 240_000, "- one\n- two\n- three\n- four"),
-            "quality": fell(690, 2_100_000, "CLICK HERE best price buy now free shipping!!!"),
+            "language_other": fell(880, 1_900_000, "Le chat est sur la table et la souris dessous."),
+            "gopher_short_words": fell(412, 900_000, "a b c d e f g h i j k l m n o p"),
+            "c4_few_sentences": fell(1544, 1_300_000, "Home About Contact Login"),
+            "fineweb_newlines": fell(206, 240_000, "- one\n- two\n- three\n- four"),
+            "low_quality": fell(690, 2_100_000, "CLICK HERE best price buy now free shipping!!!", kept_samples=[stay]),
             "contaminated": fell(17, 55_000, "A man is sitting on a roof. He starts pulling up roofing."),
             "duplicate": fell(1703, 6_120_440, pairs=[{"dropped": stay, "kept": stay}]),
             "near_duplicate": fell(662, 2_400_900, pairs=[twins]),
         },
-        "cleaned": {"documents": 3112},
+        "cleaned": {"documents": 3112, "places": {"trailing_space": 10_860, "join_hyphens": 222}},
+        "transformed": {
+            "made": ["lowercase", "stem"],
+            "left_as_they_are": [{"transform": "stem", "language": "ja", "documents": 12}],
+        },
+        "fetched": {"urls": 31, "refused_by_robots": 4},
+        "decontamination": {
+            "gsm8k.jsonl": {"items": 1319, "too_short": 19, "found": 13, "documents": 17},
+            "piqa.jsonl": {"items": 1838, "too_short": 0, "found": 0, "documents": 0},
+        },
+        "near": {
+            "bands": 14, "rows": 8, "min_similarity": 0.7,
+            "found_of_similar": {"0.7": 0.282, "0.8": 0.92, "0.9": 1.0},
+        },
+        "cuts": {"paragraph": {"bytes": 181_111, "documents": 595}, "passage": {"bytes": 186_590, "documents": 212}},
+        "pairs": {"contaminated": [{"dropped": stay, "kept": stay | {"text": "A question of the exam."}}]},
         "rules": {
             "gopher_short_words": {"failed": 512, "alone": 260},
             "c4_few_sentences": {"failed": 1650, "alone": 1204},
-            "fineweb_list_lines": {"failed": 340, "alone": 120},
-            "gopher_symbols": {"failed": 0, "alone": 0},
+            "fineweb_newlines": {"failed": 340, "alone": 120},
+            "gopher_hashes": {"failed": 0, "alone": 0},
         },
         "sources": [
             {"source": "books", "licence": "public domain", "documents": 3902, "bytes": 24_900_000},
@@ -56,9 +71,12 @@ def audit() -> dict:
         "n_skipped_files": 1,
         "n_skipped_rows": 1,
         "mixture": [
-            {"source": "books", "weight": 0.5, "share": 0.48, "tokens": 6_100_000, "epochs": 1.6},
-            {"source": "web", "weight": 0.3, "share": 0.31, "tokens": 3_900_000, "epochs": 1.0},
-            {"source": "wiki", "weight": 0.2, "share": 0.21, "tokens": 1_400_000, "epochs": 2.4},
+            {"source": name, "documents": n, "tokens": tokens, "weight": weight, "share": share,
+             "drawn": round(tokens * epochs), "epochs": epochs}
+            for name, n, tokens, weight, share, epochs in (
+                ("books", 3902, 6_100_000, "0.5 to 0.8", 0.48, 1.6), ("web", 9800, 3_900_000, "by size", 0.31, 1.0),
+                ("wiki", 2329, 1_400_000, "3 M tokens", 0.21, 2.4),
+            )
         ],
         "clusters": {"sizes": [{"size": n, "clusters": 400 // n**2 + 1} for n in range(2, 12)]},
         "pii": {
@@ -81,8 +99,13 @@ def audit() -> dict:
             ],
         },
         "perplexity": {
-            "model": "n-gram", "documents": 15_000, "threshold": {"en": 1.9}, "unit": "nats_per_byte",
-            "percentiles": {"en": {"10": 0.91, "50": 1.22, "90": 1.64}}, "samples": [],
+            "model": "Kneser-Ney of order 5", "documents": 15_000, "unit": "nats_per_byte",
+            "threshold": {"": {"least": 0.2, "most": 1.9}},
+            "percentiles": {"": {"10": 0.91, "50": 1.22, "90": 1.64}}, "samples": [],
+            "dropped": {"surprising": 88, "predictable": 0},
+            "histogram": [
+                {"from": i / 10, "to": (i + 1) / 10, "documents": 900 - 5 * (i - 12) ** 2} for i in range(22)
+            ],
         },
         "profile": profile(),
     }  # fmt: skip

@@ -4,11 +4,14 @@ import copy
 import re
 import shutil
 import subprocess
+from dataclasses import fields
 
 import pytest
 
+from idiolect.corpus.explain import REASONS
 from idiolect.report import audit as room
 from idiolect.report.audit import documents, funnel, page, shares, story
+from idiolect.stages.mixing import Row
 from tests.report import audited, hostile
 from tests.report.test_page import Dom, active
 
@@ -44,10 +47,22 @@ def test_the_page_tells_the_whole_story():
         "10.3 M unique tokens, read 4 times",
         "CC-BY-SA-4.0", "alike by 87.1\u202f%", "evaluation: hellaswag", "broken.pdf", "no text: it is a scan",
         "the threshold is 0.35", "0.971 [0.966, 0.976]", "captain, ship, sea", "at the end of the",
-        "Nothing failed: gopher symbols", "read 40 times", "Emma Woodhouse", "click here", "Heaps",
+        "Nothing failed: gopher hashes", "gsm8k.jsonl", "of those looked for", "1.0\u202f%", "14 bands of 8 MinHash",
+        "alike by 80", "92.0\u202f%", "cut out", "187\u202fkB", "These just passed", "0.5 to 0.8", "times read",
+        "what stays lies between 0.2 and 1.9", "Priced by: Kneser-Ney of order 5", "fell as surprising",
+        "trailing space", "Every text was transformed: lowercase, stem", "robots.txt does not allow them",
+        "read 40 times", "Emma Woodhouse", "click here", "Heaps",
     ):  # fmt: skip
         assert " ".join(said.split()) in words, said
     assert len(text) < 300_000
+
+
+def test_every_reason_has_a_stage_of_its_own():
+    assert not [reason for reason in REASONS if funnel.stage_of(reason) == funnel.OTHER]
+
+
+def test_the_table_of_a_mixture_is_the_one_that_prepare_makes():
+    assert {field.name for field in fields(Row)} == set(audited.audit()["mixture"][0])
 
 
 def test_the_policy_forbids_all_scripts():

@@ -74,6 +74,18 @@ def profile(
     }  # fmt: skip
 
 
+def in_tokens(figures: dict, bytes_per_token: float, worth: Callable[[float, float], float]) -> dict:
+    """The figures of `profile` with tokens as a tokenizer was measured to make them, not as they were assumed."""
+    passages = figures["unique"]["of_distinct_passages"] | {
+        "tokens": round(figures["unique"]["of_distinct_passages"]["bytes"] / bytes_per_token)
+    }
+    unique = figures["unique"] | {
+        "tokens": round(figures["unique"]["bytes"] / bytes_per_token), "bytes_per_token": bytes_per_token,
+        "assumed": False, "of_distinct_passages": passages,
+    }  # fmt: skip
+    return figures | {"unique": unique, "feeds": feeds(passages["tokens"], worth)}
+
+
 def _unique(train: dict, repetition: dict, config: AuditConfig, audit: dict, worth) -> dict:
     passages = round(train["bytes"] * (1 - repetition["repeated_share"]))
     tokens = round(passages / config.bytes_per_token)

@@ -8,7 +8,7 @@ from idiolect.corpus.dedup.words import places_of
 
 
 def take_out(text: str, cut: Cut) -> tuple[str, dict[str, int]]:
-    """The text without what is cut, and the characters taken out as line, paragraph and passage."""
+    """The text without what is cut, and the bytes taken out as line, paragraph and passage."""
     if not cut:
         return text, {}
     spans = {
@@ -16,7 +16,9 @@ def take_out(text: str, cut: Cut) -> tuple[str, dict[str, int]]:
         "paragraph": [paragraph_spans(text)[i] for i in cut.paragraphs] if len(cut.paragraphs) else [],
         "passage": passage_spans(text, cut.words) if len(cut.words) else [],
     }
-    counts = {kind: sum(end - start for start, end in found) for kind, found in spans.items() if found}
+    counts = {
+        kind: sum(len(text[start:end].encode()) for start, end in found) for kind, found in spans.items() if found
+    }
     return without(text, [span for found in spans.values() for span in found]), counts
 
 

@@ -52,7 +52,7 @@ def gather(config: DecontaminateConfig, folder: Path) -> dict[str, dict[str, int
     Raises DataError when a file can't be read, or no item is long enough to be looked for.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    reading = CorpusConfig(text=config.against, text_columns=config.columns or ("*",), documents="line")
+    reading = _reading(config)
     files = find(reading).files
     books = {file.name: {"items": 0, "too_short": 0} for file in files}
     hashes: dict[int, list] = {}
@@ -78,6 +78,16 @@ def gather(config: DecontaminateConfig, folder: Path) -> dict[str, dict[str, int
         np.save(folder / f"items-{length}.npy", pairs["item"])
     write_json(folder / "books.json", books)
     return books
+
+
+def evaluation_texts(config: DecontaminateConfig) -> dict[str, list[str]]:
+    """The items of every evaluation file, by its name. Raises DataError when a file can't be read."""
+    reading = _reading(config)
+    return {file.name: [text for texts in _batches(file, reading) for text in texts] for file in find(reading).files}
+
+
+def _reading(config: DecontaminateConfig) -> CorpusConfig:
+    return CorpusConfig(text=config.against, text_columns=config.columns or ("*",), documents="line")
 
 
 def _batches(file: InputFile, reading: CorpusConfig) -> Iterator[list[str]]:

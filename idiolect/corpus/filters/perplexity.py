@@ -8,6 +8,7 @@ import numpy as np
 
 from idiolect.corpus.filters.quality_config import PerplexityConfig
 
+BINS = 40
 SHOWN = (1, 5, 10, 25, 50, 75, 90, 95, 99)
 # Below this, percentiles of a language are luck: its documents are judged by those of the whole corpus.
 LEAST_OF_A_LANGUAGE = 20
@@ -57,4 +58,16 @@ def figures(nats: np.ndarray, languages: list[str], limits: dict[str, tuple[floa
             k: {"least": low, "most": high if np.isfinite(high) else None} for k, (low, high) in limits.items()
         },
         "percentiles": percentiles,
+        "histogram": _histogram(nats[known]),
     }
+
+
+def _histogram(prices: np.ndarray) -> list[dict]:
+    """Documents by price, up to a price that one in a thousand exceeds: the last column holds all beyond."""
+    if not len(prices):
+        return []
+    n, edges = np.histogram(np.minimum(prices, top := np.quantile(prices, 0.999)), BINS, (0, max(float(top), 0.1)))
+    return [
+        {"from": float(a), "to": float(b), "documents": int(k)}
+        for a, b, k in zip(edges[:-1], edges[1:], n, strict=True)
+    ]

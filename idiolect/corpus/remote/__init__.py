@@ -10,6 +10,8 @@ Start at `resolve.resolve`; then `fetch.py`, the polite fetcher, on `wire.py` an
 import re
 
 REMOTE = re.compile(r"(https?|s3|gs|az|memory|file)://|(hf|urls|catalogue):")
+# How a refusal by robots.txt ends; the books count them by it.
+NOT_ALLOWED = "robots.txt does not allow it"
 
 
 def is_remote(entry: str) -> bool:

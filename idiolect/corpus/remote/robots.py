@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from protego import Protego
 
+from idiolect.corpus.remote import NOT_ALLOWED
 from idiolect.corpus.remote.urls import Unfetchable, Url
 
 TOKEN = "idiolect"
@@ -31,7 +32,7 @@ class Robots:
             )
         if not rules.can_fetch(url.wire, TOKEN):
             raise Unfetchable(
-                f"{url.host}/robots.txt does not allow it",
+                f"{url.host}/{NOT_ALLOWED}",
                 fix="--corpus.fetch.robots=false, if its owner allowed you to fetch this",
             )
         return float(rules.crawl_delay(TOKEN) or 0)

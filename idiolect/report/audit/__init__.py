@@ -7,7 +7,20 @@ nothing about it, so that no empty frame is shown. `audit` is audit.json, with t
 
 from __future__ import annotations
 
-from idiolect.report.audit import funnel, leaks, lost, people, quality, repeats, rules, shares, topics, variety, worth
+from idiolect.report.audit import (
+    funnel,
+    leaks,
+    lost,
+    people,
+    quality,
+    repeats,
+    rules,
+    shares,
+    topics,
+    treated,
+    variety,
+    worth,
+)
 from idiolect.report.markup import Markup
 
 CHAPTERS = (
@@ -20,9 +33,11 @@ CHAPTERS = (
     ("rules", "The rules", "What each rule does alone and beside the others. One that never acts alone can go.", rules),
     ("quality", "Judged by models", "Scores of the quality classifier and of the n-gram model, with their thresholds.",
      quality),
-    ("repeats", "Said twice", "Documents that were there before, word for word or nearly.", repeats),
+    ("repeats", "Said twice", "Documents that were there before, word for word or nearly; passages that came again.",
+     repeats),
     ("leaks", "Leaks", "What held-out text and evaluation sets share with the training text: scores on it flatter.",
      leaks),
+    ("treated", "Changed", "What cleaning and the recipe's transforms did to documents that were read.", treated),
     ("people", "Personal data", "Found by patterns, which know no names and no stories.", people),
     ("variety", "Words", "How many different words, how fast new ones come, and what is said again and again.",
      variety),

@@ -36,13 +36,13 @@ def quotes(samples: list[dict], kind: str, most: int = 5) -> list[Markup]:
     return [quote(sample, kind) for sample in samples[:most] if isinstance(sample, dict)]
 
 
-def beside(dropped: dict, kept: dict, stands: str = "kept") -> Markup:
-    """Two documents side by side, the words that only one of them has marked; `stands` is what the first is."""
+def beside(dropped: dict, kept: dict, stands: str = "kept", fell: str = "dropped") -> Markup:
+    """Two documents side by side, the words that only one of them has marked; `stands` and `fell` say what they are."""
     left, right = marked(text_of(dropped), text_of(kept))
     return tag(
         "div",
         tag("div", tag("h4", stands), quote(kept, "kept", right)),
-        tag("div", tag("h4", "dropped"), quote(dropped, "dropped", left)),
+        tag("div", tag("h4", fell), quote(dropped, "dropped", left)),
         class_="beside",
     )
 

@@ -11,18 +11,18 @@ from idiolect.report.sections import fold, part, plain
 
 # In the order of the work; a reason belongs to the first stage that knows its name or how it begins.
 STAGES = (
-    ("reading", ("bad_row", "unreadable")),
-    ("extraction", ("extract", "bad_document", "no_text")),
+    ("reading", ("bad_row", "generated_code")),
     ("length", ("empty", "too_short", "too_long")),
-    ("language", ("language", "wrong_language")),
+    ("language", ("language_",)),
     ("rules", ("gopher_", "c4_", "fineweb_")),
-    ("words", ("toxic", "words")),
-    ("quality", ("quality", "low_quality")),
-    ("perplexity", ("perplexity",)),
-    ("decontamination", ("contaminated", "decontaminat", "leak")),
-    ("personal data", ("pii", "personal")),
-    ("duplicates", ("duplicate", "exact_duplicate")),
+    ("words", ("words_",)),
+    ("quality", ("low_quality",)),
+    ("perplexity", ("surprising", "predictable")),
+    ("decontamination", ("contaminated",)),
+    ("personal data", ("pii",)),
+    ("duplicates", ("duplicate",)),
     ("near duplicates", ("near_duplicate",)),
+    ("repeated passages", ("repeated_text",)),
 )
 OTHER = "other rules"
 # What stands beside a dropped document, where that is not the one kept in its stead.
@@ -142,7 +142,7 @@ def examples(row_: dict, stands: str) -> Markup:
         shown.append(beside(sample, sample["kept"]) if isinstance(sample.get("kept"), dict) else quote(sample))
     stayed = row_.get("kept_samples") or []
     return tag(
-        "div", shown, [tag("h4", "These just stayed"), quotes(stayed, "kept")] if stayed else None, class_="examples"
+        "div", shown, [tag("h4", "These just passed"), quotes(stayed, "kept")] if stayed else None, class_="examples"
     )
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from idiolect.report import charts, figures
 from idiolect.report.markup import Markup, tag
-from idiolect.report.sections import facts, part, plain, table
-
-MIXED = ("weight", "share", "quota", "tokens", "documents", "epochs", "start", "end")
+from idiolect.report.sections import facts, part, table
 
 
 def content(audit: dict) -> Markup | None:
@@ -75,14 +73,16 @@ def epochs(feeds: dict) -> Markup | None:
 def mixture(audit: dict) -> Markup | None:
     """What the trainer reads of each source, when sources are weighed."""
     rows = [row for row in audit.get("mixture") or [] if isinstance(row, dict)]
-    columns = [name for name in MIXED if any(figures.is_number(row.get(name)) for row in rows)]
-    if not columns:
+    if not rows:
         return None
-
-    def cell(name: str, value: object) -> str:
-        if name == "share":
-            return figures.share(value, 1)
-        return figures.short(value) if name in ("tokens", "quota", "documents") else figures.significant(value, 3)
-
-    lines = [[str(row.get("source", row.get("name", ""))), *(cell(c, row.get(c)) for c in columns)] for row in rows]
-    return table(["source", *map(plain, columns)], lines, numeric=range(1, len(columns) + 1), caption="The mixture")
+    lines = [
+        [
+            str(row.get("source", "")), figures.count(row.get("documents")), figures.short(row.get("tokens")),
+            str(row.get("weight", "")), charts.bar(row.get("share") or 0, 1, "kept"),
+            figures.share(row.get("share"), 1),
+            figures.short(row.get("drawn")), figures.significant(row.get("epochs"), 3),
+        ]
+        for row in rows
+    ]  # fmt: skip
+    head = ["source", "documents", "tokens", "weight", "", "share of the training", "tokens drawn", "times read"]
+    return table(head, lines, numeric=(1, 2, 5, 6, 7), caption="The mixture, as a whole training reads it")
