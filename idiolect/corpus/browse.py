@@ -41,7 +41,7 @@ def plain(config: CorpusConfig, names: tuple[str, ...]) -> CorpusConfig:
 
 def _head(found: Found, most: int) -> Iterator[str]:
     rules = [resolve_rule(config, found.files) for config in found.settings]
-    work, n = Work(found.settings), 0
+    work, n = Work(found.settings, rules), 0
     for serial, pack in enumerate(read_packs(found, rules)):
         if pack.event:
             continue

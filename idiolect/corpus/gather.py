@@ -168,7 +168,7 @@ def _batches(found: Found, parts: Parts, workers: int) -> Iterator[pa.Table]:
         return (pack.table(serial) for serial, pack in enumerate(read_packs(found, rules, parts.next, parts.stop)))
 
     frame = engine.documents_frame(
-        packs, PACK_SCHEMA, Work(found.settings, found.judges, found.finder), RESULT, workers, flow
+        packs, PACK_SCHEMA, Work(found.settings, rules, found.judges, found.finder), RESULT, workers, flow
     )
     with closing(engine.run(frame, flow)) as batches:
         yield from whole_packs(pa.Table.from_batches([batch]) for batch in batches)

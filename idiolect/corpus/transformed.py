@@ -1,6 +1,8 @@
 """The transforms of words over a table of documents, as late as can be: when nothing else will look at the text.
 
-Each document's language decides, else the corpus's own. A text of which nothing is left is dropped for its length.
+Each document's language decides (its source's own, where the table states one), else the corpus's. What is done is the
+corpus's `clean` for all: no source's table has a `clean` of its own. A text of which nothing is left is dropped for its
+length.
 """
 
 from collections import Counter

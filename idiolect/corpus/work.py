@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,13 @@ from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.dedup import features
 from idiolect.corpus.dedup.cuts import without
 from idiolect.corpus.dedup.decontaminate import Finder
-from idiolect.corpus.extract import BYTES, BadDocument, text_of
+from idiolect.corpus.divide import Rule, by_size
+from idiolect.corpus.extract import BYTES, DIVIDED, BadDocument, text_of
+from idiolect.corpus.extract.pdf import flowing
 from idiolect.corpus.filters.steps import Filters
 from idiolect.corpus.packs import BAD, COLUMNS
 from idiolect.corpus.sources import default
-from idiolect.corpus.split import digest_of, side_of
+from idiolect.corpus.split import cuts, digest_of, sections, side_of
 
 
 @dataclass(slots=True)
@@ -65,8 +67,14 @@ RESULT = pa.large_list(pa.struct(list(FIELDS.items())))
 class Work:
     """The work on packs: a picklable callable that carries every source's settings into other processes."""
 
-    def __init__(self, settings: Sequence[CorpusConfig], judges: Any = None, finder: Finder | None = None):
-        self.settings, self.judges, self.finder = tuple(settings), judges, finder
+    def __init__(
+        self,
+        settings: Sequence[CorpusConfig],
+        rules: Sequence[Rule],
+        judges: Any = None,
+        finder: Finder | None = None,
+    ):
+        self.settings, self.rules, self.judges, self.finder = tuple(settings), tuple(rules), judges, finder
         self.measure = features.Measure(settings[0].dedup)
 
     def __call__(self, packs: list[dict]) -> pa.Array:
@@ -83,7 +91,7 @@ class Work:
         return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), structs).cast(RESULT)
 
     def _rows(self, pack: dict) -> list[Row]:
-        steps = _steps(self.settings[pack["settings"]], self.judges, self.finder)
+        steps = _steps(self.settings[pack["settings"]], self.rules[pack["settings"]], self.judges, self.finder)
         if pack["kind"] == "default":
             rows = _default_rows(pack)
         else:
@@ -133,23 +141,26 @@ def id_of(source: str, position: int | str) -> str:
 
 
 @functools.lru_cache(maxsize=64)
-def _steps(config: CorpusConfig, judges: Any, finder: Finder | None) -> "Steps":
-    return Steps(config, judges, finder)
+def _steps(config: CorpusConfig, rule: Rule, judges: Any, finder: Finder | None) -> "Steps":
+    return Steps(config, rule, judges, finder)
 
 
 class Steps:
     """The steps of one source's settings, in order; each sees the rows that no step before it has dropped."""
 
-    def __init__(self, config: CorpusConfig, judges: Any = None, finder: Finder | None = None):
-        self.config, self.judges, self.finder = config, judges, finder
+    def __init__(self, config: CorpusConfig, rule: Rule, judges: Any = None, finder: Finder | None = None):
+        self.config, self.rule, self.judges, self.finder = config, rule, judges, finder
         self._filters = Filters(config.filter)
 
     def __call__(self, rows: list[Row]) -> list[Row]:
-        """The same rows, cleaned and judged."""
+        """The same rows, cleaned and judged; long texts out of other formats as several."""
         for row in rows:
             if row.kind == BAD:
                 row.reason = "bad_row"
-        before = (self._extract, self._clean, self._measure, self._filter, self._judge)
+        for step in (self._extract, self._clean):
+            step([row for row in rows if not row.reason])
+        rows = [piece for row in rows for piece in self._divided(row)]
+        before = (self._measure, self._filter, self._judge)
         for step in (*before, self._decontaminate, self._hide, self._decide):
             step([row for row in rows if not row.reason])
         for row in rows:
@@ -168,7 +179,33 @@ class Steps:
     def _clean(self, rows: list[Row]) -> None:
         for row in rows:
             text, counts = tidy(clean(row.text, self.config.clean), self.config.clean)
-            row.text, row.changed, row.tidied = text, text != row.text, _noted(counts)
+            row.changed, row.tidied = text != row.text, _noted(counts)
+            row.text = flowing(text) if row.kind == "pdf" else text
+
+    def _divided(self, row: Row) -> list[Row]:
+        """The row, or its pieces: what was inside another format is divided as text files are, once it is clean."""
+        if row.reason or row.kind not in DIVIDED:
+            return [row]
+        by_place = self.config.split_by == "position" and not row.split
+        parts = sections([row.text], cuts(len(row.text), self.config)) if by_place else [(row.split, [row.text])]
+        cut = self.rule.kind in ("auto", "size")
+        pieces = [
+            (piece, split)
+            for split, part in parts
+            for piece in (by_size(part, self.rule.size) if cut else ["".join(part)])
+            if piece
+        ]
+        if len(pieces) < 2:
+            row.split = pieces[0][1] if pieces else row.split
+            return [row]
+        rows = [
+            replace(row, id=id_of(row.source, f"{row.position}#{n}"), text=piece, split=split)
+            for n, (piece, split) in enumerate(pieces)
+        ]
+        for later in rows[1:]:
+            # What was changed in the whole is counted once.
+            later.changed, later.tidied = False, ""
+        return rows
 
     def _measure(self, rows: list[Row]) -> None:
         for row in rows:

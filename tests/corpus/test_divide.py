@@ -77,3 +77,32 @@ def test_position_cuts_are_exact():
         got = {name: "".join(blocks) for name, blocks in sections(in_blocks(TEXT, seed), cuts(len(TEXT), halves))}
         n = len(TEXT)
         assert got["train"] == TEXT[: n // 2] and got["train"] + got["validation"] + got["test"] == TEXT
+
+
+@pytest.mark.parametrize("kind", ["whole", "line", "separator", "blank_lines", "starts"])
+def test_of_a_document_without_end_no_more_is_held_than_shows_it(kind):
+    n_blocks, largest = 2000, 0
+    long = "".join("x y\n" if kind in ("blank_lines", "starts") else "x y " for _ in range(64))
+
+    def endless():
+        for _ in range(n_blocks):
+            yield long
+        yield {"line": "\n", "blank_lines": "\n\n", "separator": "<|endoftext|>", "starts": "= T =\n"}.get(kind, "")
+        yield "short"
+
+    asked = Rule(kind, 9, "<|endoftext|>", "^= T =$", most=1000)
+    found = list(divide(endless(), asked))
+    largest = max(map(len, found))
+    assert 1000 < len(found[0]) == largest < 1000 + 2 * len(long)
+    assert [text[-5:] for text in found[1:]] == ([] if kind == "whole" else ["short"])
+
+
+def test_a_document_that_is_too_long_to_be_held_is_named_and_the_others_kept(prepared, tmp_path):
+    (tmp_path / "a.txt").write_text("first\n" + "long " * 1000 + "\nlast\n")
+    audit, splits, _ = prepared(text=[tmp_path / "a.txt"], documents="line", formats={"max_document_bytes": 1024})
+    assert [d.text for d in splits["train"]] == ["first", "last"]
+    assert audit["skipped_files"] == [
+        {"file": "a.txt", "reason": "document 2: it is longer than max_document_bytes = 1,024; "
+         "documents = size would divide it"},
+    ]  # fmt: skip
+    assert audit["read"]["documents"] == 3 and audit["dropped"]["bad_row"]["documents"] == 1

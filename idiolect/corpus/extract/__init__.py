@@ -10,7 +10,8 @@ from importlib import import_module
 
 from idiolect.corpus.extract.config import FormatsConfig
 
-TEXT = "text"
+TEXT = "text"  # a document as it stands
+WHOLE = "whole"  # the text of a whole file, which is divided as files are
 EXTRACTORS = {
     "html": "html",
     "wikitext": "wikitext",
@@ -22,6 +23,7 @@ EXTRACTORS = {
     "code": "code",
 }
 BYTES = ("pdf", "epub", "mail")  # kinds whose payload is bytes, one character each
+DIVIDED = (WHOLE, *(kind for kind in EXTRACTORS if kind != "code"))  # kinds whose texts nobody has divided before
 
 
 class BadDocument(Exception):
@@ -37,7 +39,7 @@ class BadDocument(Exception):
 
 def text_of(kind: str, payload: str, config: FormatsConfig = FormatsConfig()) -> str:  # noqa: B008  (it is frozen)
     """The plain text of a payload. Raises BadDocument, whatever the payload holds."""
-    if kind == TEXT:
+    if kind in (TEXT, WHOLE):
         return payload
     extract = import_module(f"{__name__}.{EXTRACTORS[kind]}").extract
     try:

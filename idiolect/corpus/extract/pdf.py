@@ -9,6 +9,7 @@ import logging
 import re
 import time
 
+from idiolect.corpus.clean.pages import PAGE_END
 from idiolect.corpus.extract import BadDocument, as_bytes
 from idiolect.corpus.extract.config import FormatsConfig
 from idiolect.errors import MissingExtra
@@ -34,8 +35,8 @@ def extract(payload: str, config: FormatsConfig) -> str:
             broken, why = broken + 1, f"page {number + 1}: {type(error).__name__}: {error}"
     if broken > MOST_BROKEN * n_pages:
         raise BadDocument(f"{broken:,} of its {n_pages:,} pages can't be read ({why})")
-    text = joined(texts)
-    if not text:
+    text = without_heads(texts)
+    if not text.strip():
         raise BadDocument("it holds no text: its pages are pictures, and those are not read")
     return text
 
@@ -58,16 +59,20 @@ def _open(content: bytes):
     return reader
 
 
-def joined(pages: list[str]) -> str:
-    """Pages one after the other; running heads and page numbers, which repeat, left out; cut words joined."""
+def without_heads(pages: list[str]) -> str:
+    """Pages parted by form feeds; running heads and page numbers, which repeat, left out."""
     lines = [[line.rstrip() for line in page.replace("\r", "").split("\n")] for page in pages]
     repeated = _repeated(lines)
     kept = []
     for page in lines:
         body = [line for i, line in enumerate(page) if not (_at_edge(i, page) and _shape(line) in repeated)]
         kept.append("\n".join(body).strip("\n"))
-    text = HYPHEN.sub(r"\1", "\n".join(body for body in kept if body.strip()))
-    return re.sub(r"\n{3,}", "\n\n", text).strip()
+    return PAGE_END.join(body for body in kept if body.strip())
+
+
+def flowing(text: str) -> str:
+    """The pages as one text: a page's end is a line's end, and words that either had cut are joined."""
+    return re.sub(r"\n{3,}", "\n\n", HYPHEN.sub(r"\1", text.replace(PAGE_END, "\n"))).strip()
 
 
 def _at_edge(i: int, page: list[str]) -> bool:

@@ -12,11 +12,11 @@ from idiolect.corpus.divide import Rule
 from idiolect.corpus.encoding import open_text
 from idiolect.corpus.extract.code import why_generated
 from idiolect.corpus.find import CODE, InputFile
-from idiolect.corpus.sources import Opened, Raw
-from idiolect.corpus.sources.text import pieces
+from idiolect.corpus.sources import BadRow, Opened, Raw
+from idiolect.corpus.sources.text import documents
 
 
-def read(file: InputFile, config: CorpusConfig, rule: Rule) -> Iterator[Raw | Opened]:
+def read(file: InputFile, config: CorpusConfig, rule: Rule) -> Iterator[Raw | BadRow | Opened]:
     """The documents of one source file."""
     text = open_text(file.path, file.compression, config)
     yield Opened(text.encoding, text.n_bytes)
@@ -26,8 +26,7 @@ def read(file: InputFile, config: CorpusConfig, rule: Rule) -> Iterator[Raw | Op
         # One document, which the worker drops under its own reason: its pieces would each look like code.
         yield Raw(head, kind="code", language=language)
         return
-    for piece, split in pieces(text, file, config, rule):
-        yield Raw(piece, split=split, language=language)
+    yield from documents(text, file, config, rule, language=language)
 
 
 def language_of(file: InputFile) -> str:

@@ -10,15 +10,15 @@ from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.divide import Rule
 from idiolect.corpus.encoding import open_text
 from idiolect.corpus.find import InputFile
-from idiolect.corpus.sources import Opened, Raw
-from idiolect.corpus.sources.text import pieces
+from idiolect.corpus.sources import BadRow, Opened, Raw
+from idiolect.corpus.sources.text import documents
 from idiolect.corpus.streams import Unreadable
 
 # YAML between dashes, or TOML between pluses, at the very start; the first line inside must look like a field.
 FRONT = re.compile(r"(---|\+\+\+)[ \t]*\r?\n(?=[\w\"'-]+[ \t]*[:=]|\1)(?:.*\r?\n){0,200}?\1[ \t]*(?:\r?\n)*")
 
 
-def read(file: InputFile, config: CorpusConfig, rule: Rule) -> Iterator[Raw | Opened]:
+def read(file: InputFile, config: CorpusConfig, rule: Rule) -> Iterator[Raw | BadRow | Opened]:
     """The documents of one file. Raises Unreadable for a file too large to be stripped of its marks."""
     text = open_text(file.path, file.compression, config)
     plain, most = config.formats.markup == "plain", config.formats.max_document_bytes
@@ -32,5 +32,4 @@ def read(file: InputFile, config: CorpusConfig, rule: Rule) -> Iterator[Raw | Op
     if plain:
         yield Raw("".join(text.blocks(unify=True))[skip:], kind=file.format)
         return
-    for piece, split in pieces(text, file, config, rule, skip):
-        yield Raw(piece, split=split)
+    yield from documents(text, file, config, rule, skip)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.divide import Rule
 from idiolect.corpus.encoding import open_text
+from idiolect.corpus.extract import WHOLE
 from idiolect.corpus.find import InputFile
 from idiolect.corpus.sources import Opened, Raw
 from idiolect.corpus.streams import Unreadable
@@ -25,7 +26,7 @@ def read(file: InputFile, config: CorpusConfig, rule: Rule) -> Iterator[Raw | Op
     cues = list(spoken("".join(text.blocks(unify=True))))
     if not cues:
         raise Unreadable("holds no cues: no line with times such as 00:00:01,000 --> 00:00:02,000")
-    yield Raw("\n".join(cues))
+    yield Raw("\n".join(cues), kind=WHOLE)
 
 
 def spoken(text: str) -> Iterator[str]:

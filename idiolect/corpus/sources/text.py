@@ -6,20 +6,31 @@ from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.divide import Rule, divide
 from idiolect.corpus.encoding import Text, open_text
 from idiolect.corpus.find import InputFile
-from idiolect.corpus.sources import Opened, Raw
+from idiolect.corpus.sources import BadRow, Opened, Raw
 from idiolect.corpus.split import cuts, sections
 
 
-def read(file: InputFile, config: CorpusConfig, rule: Rule) -> Iterator[Raw | Opened]:
+def read(file: InputFile, config: CorpusConfig, rule: Rule) -> Iterator[Raw | BadRow | Opened]:
     """The documents of one text file; split by position, each section is divided by itself."""
     text = open_text(file.path, file.compression, config)
     yield Opened(text.encoding, text.n_bytes)
-    for piece, split in pieces(text, file, config, rule):
-        yield Raw(piece, split=split)
+    yield from documents(text, file, config, rule)
 
 
-def pieces(text: Text, file: InputFile, config: CorpusConfig, rule: Rule, skip: int = 0) -> Iterator[tuple[str, str]]:
-    """(piece, split) of a text without its first `skip` characters; the split is empty unless position decides."""
+def documents(
+    text: Text, file: InputFile, config: CorpusConfig, rule: Rule, skip: int = 0, language: str = ""
+) -> Iterator[Raw | BadRow]:
+    """The documents of a text without its first `skip` characters, and those that are too long to be held."""
+    for number, (piece, split) in enumerate(_pieces(text, file, config, rule, skip), 1):
+        if len(piece) > rule.most:
+            why = f"it is longer than max_document_bytes = {rule.most:,}; documents = size would divide it"
+            yield BadRow(f"document {number:,}", why, piece[:300])
+        else:
+            yield Raw(piece, split=split, language=language)
+
+
+def _pieces(text: Text, file: InputFile, config: CorpusConfig, rule: Rule, skip: int) -> Iterator[tuple[str, str]]:
+    """(piece, split); the split is empty unless position decides."""
     if config.split_by == "hash" or file.split:
         for piece in divide(_blocks(text, config, skip), rule):
             yield piece, ""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.divide import Rule
+from idiolect.corpus.extract import WHOLE
 from idiolect.corpus.extract.xml import START, TEXT, BadXml, events
 from idiolect.corpus.find import InputFile
 from idiolect.corpus.sources import BadRow, Opened, Raw
@@ -30,7 +31,7 @@ def read(file: InputFile, config: CorpusConfig, rule: Rule) -> Iterator[Raw | Ba
         if root == "mediawiki":
             yield from place_rows(lambda: _articles(file, config), file, config)
         else:
-            yield Raw(_tei(file, config))
+            yield Raw(_tei(file, config), kind=WHOLE)
     except BadXml as error:
         raise Unreadable(str(error)) from error
 
