@@ -1,7 +1,8 @@
 """What a person sees while work goes on, and what a run leaves behind of it.
 
 Messages, bars and tables go to standard error, so that standard output holds only results (text, or one line of
-JSON). On a terminal bars move; elsewhere a line is printed every few seconds, so that log files stay readable.
+JSON). On a terminal bars move; elsewhere a line is printed now and then, ever more rarely, so that log files stay
+readable.
 """
 
 import contextlib
@@ -22,7 +23,8 @@ from rich.text import Text
 
 from idiolect.visible import UNPRINTABLE
 
-PLAIN_LINE_EVERY_SECONDS = 5.0
+# Off a terminal a line is printed after this many seconds, the next after half as many more, up to a minute.
+FIRST_PLAIN_LINE, RARER, MOST_SECONDS = 5.0, 1.5, 60.0
 
 
 class _Console(Console):
@@ -112,6 +114,7 @@ class Bar:
         self.label, self.total, self.unit, self.done = label, total, unit, 0.0
         self._console, self._quiet = progress._console, progress.quiet
         self._started = self._printed = time.monotonic()
+        self._wait = FIRST_PLAIN_LINE
         self._fields: dict[str, Any] = {}
         self._rich: RichProgress | None = None
         if self._console.is_terminal and not self._quiet:
@@ -140,8 +143,8 @@ class Bar:
             return
         if self._rich is not None:
             self._rich.update(self._task, completed=self.done, tail=self._tail())
-        elif time.monotonic() - self._printed >= PLAIN_LINE_EVERY_SECONDS:
-            self._printed = time.monotonic()
+        elif time.monotonic() - self._printed >= self._wait:
+            self._printed, self._wait = time.monotonic(), min(self._wait * RARER, MOST_SECONDS)
             share = f" {100 * self.done / self.total:3.0f} %" if self.total else ""
             self._console.print(Text(f"{self.label}{share}  {self._tail()}{self._left()}"))
 

@@ -64,7 +64,7 @@ def mutate(choose: random.Random, config: Config, tree: dict) -> tuple[str, str,
         siblings = {k.rpartition(".")[2] for k in flat if k.rpartition(".")[0] == ".".join(path)}
         if wrong in siblings:
             wrong += "qq"
-        place(tree, ".".join([*path, wrong]), flat[key])
+        place(tree, ".".join([*path, wrong]), 1 if flat[key] is None else flat[key])  # TOML has no word for nothing
         return kind, ".".join([*path, wrong]), key
     if kind == "section":
         wrong = typo(choose, "optim") + "q"
