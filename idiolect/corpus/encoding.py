@@ -142,6 +142,8 @@ def _wide(head: bytes) -> str | None:
         return None
     whole = head[: len(head) // 4 * 4]
     columns = [whole[i::4].count(0) / max(len(whole) // 4, 1) for i in range(4)]
+    if min(columns) > 0.9:
+        return None
     if columns[2] > 0.9 and columns[3] > 0.9:
         return "utf-32-le"
     if columns[0] > 0.9 and columns[1] > 0.9:

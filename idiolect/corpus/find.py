@@ -8,6 +8,7 @@ our own runs: `--text .` must not learn from what training wrote there.
 import difflib
 import glob
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,10 @@ CODE = {
 }  # fmt: skip
 FORMATS |= dict.fromkeys(CODE, "code")
 SHORT = {".tgz": ".tar.gz", ".tbz2": ".tar.bz2", ".txz": ".tar.xz", ".tzst": ".tar.zst"}
+
+
+# They would steer the terminal that a name is shown on.
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True)
@@ -153,7 +158,7 @@ def find(config: CorpusConfig, progress: Progress | None = None) -> Found:
                 named = bool(place.origin) or str(path) == str(Path(entry).expanduser())
                 kind, compression = format_of(path, named=named)
                 if not kind:
-                    ignored.append((name, f"not a text format ({_printable(path.suffix) or 'no ending'})"))
+                    ignored.append((name, f"not a text format ({printable(path.suffix) or 'no ending'})"))
                     continue
                 names[name] = names.get(name, 0) + 1
                 unique = name if names[name] == 1 else f"{name}#{names[name]}"
@@ -226,11 +231,9 @@ def _expand(entry: str) -> list[tuple[str, Path, str]]:
     try:
         if path.is_dir():
             root = Path(os.path.abspath(path))
-            return [
-                (_printable(f"{root.name}/{file.relative_to(root).as_posix()}"), file, w) for file, w in _walk(root)
-            ]
+            return [(printable(f"{root.name}/{file.relative_to(root).as_posix()}"), file, w) for file, w in _walk(root)]
         if path.is_file():
-            return [(_printable(path.name), path, "")]
+            return [(printable(path.name), path, "")]
     except OSError as error:
         raise DataError(
             f"{entry[:200]} can't be read",
@@ -244,13 +247,14 @@ def _expand(entry: str) -> list[tuple[str, Path, str]]:
         runs = {folder for folder in {p for _, name in below for p in name.parents} if holds_runs(fixed / folder)}
         matches = [(m, name) for m, name in below if not runs.intersection(name.parents) - {Path(".")}]
         if matches:
-            return [(_printable(f"{fixed.name}/{name.as_posix()}"), m, "") for m, name in matches]
+            return [(printable(f"{fixed.name}/{name.as_posix()}"), m, "") for m, name in matches]
     raise _nothing_at(entry, path)
 
 
-def _printable(name: str) -> str:
-    """A name whose bytes are no UTF-8 (from an old disk) as text that can be written down."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+def printable(name: str) -> str:
+    """A name that can be written down: bytes that are no UTF-8 (from an old disk) and control characters escaped."""
+    name = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", name)
 
 
 def _walk(root: Path) -> list[tuple[Path, str]]:

@@ -75,7 +75,7 @@ class Pack:
             return pa.table({"serial": [serial], **row}, schema=PACK_SCHEMA)
         except UnicodeEncodeError:
             # Lone surrogates come from JSON and from odd codecs only, so nobody else pays for the check.
-            row["texts"] = [[encodable(text) for text in self.texts]]
+            row |= {name: [[encodable(value) for value in getattr(self, name)]] for name in COLUMNS}
             return pa.table({"serial": [serial], **row}, schema=PACK_SCHEMA)
 
 
@@ -147,7 +147,7 @@ def _values(item: Raw | BadRow, file: InputFile, config: CorpusConfig) -> tuple[
 
 
 def _event(index: int, name: str, **facts) -> Pack:
-    return Pack(index, kind="event", event=json.dumps({"event": name, **facts}, ensure_ascii=False))
+    return Pack(index, kind="event", event=json.dumps({"event": name, **facts}))
 
 
 def _default_packs(found: Found, start: tuple[int, int]) -> Iterator[Pack]:

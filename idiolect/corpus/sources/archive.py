@@ -18,7 +18,7 @@ from typing import IO
 
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.divide import Rule
-from idiolect.corpus.find import InputFile, format_of
+from idiolect.corpus.find import InputFile, format_of, printable
 from idiolect.corpus.sources import BadRow, Ignored, Opened, Raw, missing, reader_of
 from idiolect.corpus.streams import BLOCK, RATIO_FLOOR, Unreadable, byte_blocks
 from idiolect.errors import DataError
@@ -52,7 +52,8 @@ class _Unpacking:
             yield Opened(file.format, file.n_bytes)
         members = self._zip(file) if file.format == "zip" else self._tar(file)
         try:
-            for name, why, source in members:
+            for unsafe, why, source in members:
+                name = printable(unsafe)
                 self.n_members += 1
                 if self.n_members > self.config.formats.max_members:
                     raise Unreadable(f"has more than max_members = {self.config.formats.max_members:,} members")

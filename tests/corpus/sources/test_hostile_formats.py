@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import random
 import struct
 import subprocess
@@ -273,3 +274,29 @@ def test_lone_surrogates_and_deep_json_do_not_stop_a_corpus(tmp_path, prepared):
     (tmp_path / "a.zip").write_bytes(zipped(("t.jsonl", "\n".join(rows).encode())))
     _, kept, _ = prepared(text=[tmp_path / "a.zip"])
     assert [d.text for d in kept["train"]] == ["half \ufffd", "good"]
+
+
+def test_names_and_labels_that_can_not_be_written_down_are_escaped(prepared, tmp_path):
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    (folder / "new\nline\x1b[31m.txt").write_text("A text with an odd name.")
+    (folder / "labels.jsonl").write_text('{"text": "A labelled text.", "label": "\\ud800", "content": "x"}\n')
+    with tarfile.open(folder / "old.tar", "w") as archive:
+        for name, text in ((b"caf\xe9.txt", b"A member of an old archive."), (b"bild\xe9\x1b.png", b"x")):
+            info = tarfile.TarInfo(os.fsdecode(name))
+            info.size = len(text)
+            archive.addfile(info, io.BytesIO(text))
+    audit, splits, _ = prepared(text=[folder], label_column="label")
+    assert audit["read"]["documents"] == len(splits["train"]) == 3
+    sources = {d.source for d in splits["train"]}
+    assert "odd/new\\x0aline\\x1b[31m.txt" in sources
+    assert {d.origin for d in splits["train"]} == {"", "caf\\xe9.txt"}
+    assert any("bild\\xe9\\x1b.png" in entry["file"] for entry in audit["skipped_files"])
+
+
+def test_a_file_of_nothing_but_nuls_is_binary(prepared, tmp_path):
+    (tmp_path / "disk.txt").write_bytes(bytes(100_000))
+    (tmp_path / "wide.txt").write_bytes("A wide text, as it was.".encode("utf-32-le"))
+    audit, splits, _ = prepared(text=[tmp_path])
+    assert [d.text for d in splits["train"]] == ["A wide text, as it was."]
+    assert [entry["reason"] for entry in audit["skipped_files"]] == ["is binary, not text"]
