@@ -97,6 +97,8 @@ def plan_for(texts: list[str], budget: str | None, flags, runs: Path, name: str,
 
     profile = machine_profile(device)
     planned = plan(as_chosen(plan(profile), profile, device))
+    if mixes(recipe):
+        planned["lines"].append("all sources count as one text here; how often each is read: idiolect plan RECIPE")
     flat = flatten(recipe)
     return planned | {"text": texts, "given": {key: flat[key] for key in sorted(given) if key in flat}}
 
@@ -171,6 +173,7 @@ def forecast(job: Job) -> dict:
     named = ", ".join(f"{part} {show_count(n)}" for part, n in parts.items() if n and part != "total")
     held = ", ".join(f"{part} {show_bytes(n)}" for part, n in memory.items() if n and part not in ("peak", "resident"))
     read = f"{config.steps:,} steps x {config.batch_tokens:,}; {tokens / unique:.2g} epochs of {show_count(unique)}"
+    read += " on average: each source's own stand below" if mixes(recipe) else ""
     timed = f"measured over {speed['steps']} steps, middle half {speed['low']:,.0f} to {speed['high']:,.0f}"
     rows = [
         ["parameters", show_count(parts["total"]), named],

@@ -26,7 +26,8 @@ def feeds(unique_tokens: int, worth: Callable[[float, float], float]) -> dict:
     parameters = next((row["parameters"] for row in rows if row["epochs"] == ADVISED), 0)
     sentence = (
         f"{_count(unique_tokens)} unique tokens, read {ADVISED} times, feed a model of about {_count(parameters)} "
-        f"parameters ({TOKENS_PER_PARAMETER} tokens a parameter); after about 16 times nothing more is gained."
+        f"parameters ({TOKENS_PER_PARAMETER} tokens a parameter); each further reading is worth less, "
+        "the 16th two fifths of fresh text."
     )
     return {
         "parameters": parameters, "tokens_per_parameter": TOKENS_PER_PARAMETER, "unique_tokens": unique_tokens,

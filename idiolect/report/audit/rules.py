@@ -37,7 +37,7 @@ def effects(order: list[str], rows: dict[str, dict], judged: int) -> Markup:
             label, bar, figures.count(failed), figures.count(alone), figures.count(failed - alone),
             figures.share(failed, judged),
         ])  # fmt: skip
-    note = "The dark part of a bar fails this rule and no other: without the rule just these documents would return."
+    note = "The strong part of a bar fails this rule and no other: without the rule just these documents would return."
     return tag(
         "div",
         table(["rule", "", "fail it", "it alone", "with others", "of all read"], lines, numeric=(2, 3, 4, 5)),

@@ -49,12 +49,12 @@ def warning(audit: dict) -> Markup | None:
     share = numbers(audit)["unstated"]
     if share <= 0:
         return None
-    which = "None of this text has" if share > 0.9995 else f"{figures.share(share, 1)} of this text have"
-    if share > 0.9995:
-        return tag(
-            "p", f"{which} a stated licence: say it with corpus.licence, or ask its author.", class_="alarm note"
-        )
-    return tag("p", f"{which} no stated licence.", class_="alarm note")
+    said = (
+        "None of this text has a stated licence: say it with corpus.licence, or ask its author."
+        if share > 0.9995
+        else f"{figures.share(share, 1)} of this text has no stated licence."
+    )
+    return tag("p", said, class_="alarm note")
 
 
 def headline(audit: dict) -> Markup:

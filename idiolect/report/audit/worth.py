@@ -78,7 +78,7 @@ def mixture(audit: dict) -> Markup | None:
     lines = [
         [
             str(row.get("source", "")), figures.count(row.get("documents")), figures.short(row.get("tokens")),
-            str(row.get("weight", "")), charts.bar(row.get("share") or 0, 1, "kept"),
+            str(row.get("weight", "")).replace(" ", "\u00a0"), charts.bar(row.get("share") or 0, 1, "kept"),
             figures.share(row.get("share"), 1),
             figures.short(row.get("drawn")), figures.significant(row.get("epochs"), 3),
         ]
