@@ -18,7 +18,6 @@ from idiolect.corpus.config import CorpusConfig
 BLOCK = 1 << 20
 # Small files may be as repetitive as they like: the ratio counts only past this many unpacked bytes.
 RATIO_FLOOR = 16 << 20
-COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
 XZ_MEMORY = 512 << 20
 
 

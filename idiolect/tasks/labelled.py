@@ -20,7 +20,8 @@ import numpy as np
 from idiolect.corpus import documents
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.encoding import open_text
-from idiolect.corpus.streams import COMPRESSIONS, Unreadable
+from idiolect.corpus.endings import COMPRESSED
+from idiolect.corpus.streams import Unreadable
 from idiolect.errors import DataError
 from idiolect.tasks.config import ClassificationConfig
 
@@ -161,7 +162,7 @@ def read_files(paths, config: ClassificationConfig, account: Account) -> Iterato
 
 def read_rows(path: Path, config: ClassificationConfig, account: Account) -> Iterator[tuple[str, str]]:
     """(text, label) of each row of one file, in its order."""
-    compression = path.suffix if path.suffix in COMPRESSIONS else ""
+    compression = path.suffix if path.suffix in COMPRESSED else ""
     ending = Path(path.stem).suffix if compression else path.suffix
     kind = FORMATS.get(ending, "lines") if config.format == "auto" else config.format
     if kind == "parquet":

@@ -2,7 +2,7 @@
 
 A reader is `read(file, config, rule)`, a generator of `Raw` texts and of `BadRow`s it had to pass over; it raises
 `Unreadable` when the file, or what is left of it, can't be used. To add a format: a module, a row here, and its
-ending in `find.FORMATS`.
+ending in `endings.FORMATS`.
 """
 
 from collections.abc import Callable, Iterable, Iterator

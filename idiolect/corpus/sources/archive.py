@@ -18,7 +18,8 @@ from typing import IO
 
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.divide import Rule
-from idiolect.corpus.find import InputFile, format_of, printable
+from idiolect.corpus.endings import format_of
+from idiolect.corpus.find import InputFile, printable
 from idiolect.corpus.sources import BadRow, Ignored, Opened, Raw, missing, reader_of
 from idiolect.corpus.streams import BLOCK, RATIO_FLOOR, Unreadable, byte_blocks
 from idiolect.errors import DataError

@@ -10,8 +10,9 @@ from pathlib import PurePosixPath
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.divide import Rule
 from idiolect.corpus.encoding import open_text
+from idiolect.corpus.endings import CODE
 from idiolect.corpus.extract.code import why_generated
-from idiolect.corpus.find import CODE, InputFile
+from idiolect.corpus.find import InputFile
 from idiolect.corpus.sources import BadRow, Opened, Raw
 from idiolect.corpus.sources.text import documents
 

@@ -13,9 +13,10 @@ import pytest
 
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.divide import resolve_rule
+from idiolect.corpus.endings import CODE, FORMATS, format_of
 from idiolect.corpus.extract import EXTRACTORS, BadDocument, as_bytes, as_payload, text_of
 from idiolect.corpus.extract.config import FormatsConfig
-from idiolect.corpus.find import CODE, FORMATS, find, format_of
+from idiolect.corpus.find import find
 from idiolect.corpus.sources import READERS, BadRow, Ignored, Raw, reader_of
 from idiolect.corpus.streams import Unreadable
 

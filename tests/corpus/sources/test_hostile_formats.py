@@ -16,8 +16,9 @@ import pytest
 
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.divide import resolve_rule
+from idiolect.corpus.endings import FORMATS
 from idiolect.corpus.extract import BadDocument, text_of
-from idiolect.corpus.find import FORMATS, find
+from idiolect.corpus.find import find
 from idiolect.corpus.sources import BadRow, Raw, reader_of
 from idiolect.corpus.streams import Unreadable
 
