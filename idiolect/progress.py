@@ -9,6 +9,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -25,6 +26,9 @@ from idiolect.visible import UNPRINTABLE
 
 # Off a terminal a line is printed after this many seconds, the next after half as many more, up to a minute.
 FIRST_PLAIN_LINE, RARER, MOST_SECONDS = 5.0, 1.5, 60.0
+
+# How a cell begins that holds a figure, or says that there is none.
+FIGURE = re.compile(r"[-−+<]?\.?\d|[-–]?$")
 
 
 class _Console(Console):
@@ -65,7 +69,7 @@ class Progress:
     def table(
         self, columns: list[str], rows: list[list[Any]], title: str | None = None, *, result: bool = False
     ) -> None:
-        """A small table: the first column reads from the left, the others align right.
+        """A small table: words read from the left, columns of figures align right.
 
         A `result` goes to standard output, unless that is kept for one line of JSON.
         """
@@ -73,7 +77,8 @@ class Progress:
             title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0)
         )
         for i, column in enumerate(columns):
-            table.add_column(column, justify="left" if i == 0 else "right", header_style="dim", overflow="fold")
+            figures = i > 0 and all(FIGURE.match(str(row[i])) for row in rows)
+            table.add_column(column, justify="right" if figures else "left", header_style="dim", overflow="fold")
         for row in rows:
             table.add_row(*(Text(str(cell)) for cell in row))
         (self._results if result else self._console).print(table)

@@ -72,9 +72,12 @@ VERBS: dict[str, Verb] = {
     ),
     "prepare": Verb(
         "collect, clean and split the text; train the tokenizer; write token shards",
-        "Every dropped document is counted by reason, and samples of each reason are kept for the report.",
+        "Text may lie in files, folders and archives of many formats, or elsewhere: https://, s3://, hf:owner/name, "
+        "catalogue:name. Every dropped document is counted by reason, and samples of each reason are kept. A page for "
+        "people (audit.html), a datasheet and a public summary stand beside the corpus; a killed preparation goes on.",
         (
             ("idiolect prepare mine.toml", "prepare what the recipe names"),
+            ("idiolect prepare web --corpus.text=crawl.warc.gz", "raw web text: languages, rules, near duplicates"),
             ("idiolect prepare mine.toml --corpus.min_characters=200 --json", "stricter; one line of JSON at the end"),
         ),
     ),

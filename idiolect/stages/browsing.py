@@ -4,6 +4,7 @@ Texts are hostile: whatever would move a cursor or reorder a line is spelt out b
 """
 
 import itertools
+from collections import Counter
 from pathlib import Path
 
 from rich.table import Table
@@ -28,6 +29,7 @@ from idiolect.stages.prepared import corpus, measured_bytes_per_token
 from idiolect.visible import visible
 
 FIRST = 10  # documents shown when nobody says how many
+NAMED = 20  # files that were passed over
 HEAD = 400  # characters of each
 PAPERS = {"datasheet": datasheet, "summary": summary}
 
@@ -115,9 +117,17 @@ def show_books(progress: Progress, audit: dict) -> None:
     feeds = audit.get("profile", {}).get("feeds") or {}
     if feeds.get("sentence"):
         progress.show(visible(feeds["sentence"]))
-    for skipped in audit["skipped_files"][:20]:
-        progress.show(visible(f"passed over: {skipped['file']}: {skipped['reason']}"))
+    show_passed_over(progress, audit)
     progress.show("documents: --split, --reason, --source, --language, --search, --id, --sample")
+
+
+def show_passed_over(progress: Progress, audit: dict) -> None:
+    """Files and rows that gave no document, each reason of a file once."""
+    rows = Counter((row["file"], row["reason"]) for row in audit.get("skipped_files", []))
+    for (file, why), n in list(rows.items())[:NAMED]:
+        progress.show(visible(f"passed over: {file}: {why}" + (f" ({n:,} times)" if n > 1 else "")))
+    if len(rows) > NAMED:
+        progress.show(f"and {len(rows) - NAMED:,} more, in audit.json")
 
 
 def show_documents(progress: Progress, rows: list[dict], whole: bool) -> None:

@@ -10,6 +10,7 @@ from idiolect.progress import Progress, show_bytes, show_count, show_seconds
 from idiolect.recipe import Recipe, load_recipe
 from idiolect.request import Request
 from idiolect.stages.auditing import DATASHEET, PAGE, SUMMARY, audited
+from idiolect.stages.browsing import show_passed_over
 from idiolect.stages.job import RECORD, Job, open_job
 from idiolect.stages.prepared import SPLITS, Prepared, prepared
 
@@ -27,8 +28,7 @@ def show_prepared(job: Job, ready: Prepared) -> dict:
     job.progress.table(["split", "documents", "text", "tokens", "bytes a token"], rows, result=True)
     for reason, drop in sorted(audit["dropped"].items(), key=lambda item: -item[1]["documents"]):
         job.progress.show(f"dropped {drop['documents']:,} documents: {reason}")
-    for skipped in audit.get("skipped_files", []):
-        job.progress.show(f"skipped {skipped['file']}: {skipped['reason']}")
+    show_passed_over(job.progress, audit)
     mixture = mixture_shown(job, ready)
     papers = audited(job, ready, mixture.get("mixture"))
     job.progress.show(f"what is in it: {papers / PAGE}, with {DATASHEET} and {SUMMARY} beside it")

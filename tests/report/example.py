@@ -199,6 +199,7 @@ def run() -> dict:
         },
         "reads": "left",
         "comparison": compared.comparison(),
+        "text_note": "text is lower-cased: its scores say nothing of the text as it was",
         "embeddings": {
             "step": 3000,
             "vectors": 4096,

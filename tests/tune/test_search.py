@@ -126,7 +126,8 @@ def test_the_budget_stops_new_trials_and_a_larger_one_goes_on(tmp_path):
     done = sum(one.state == "done" for one in trials)
     assert 2 <= done <= 4
     again = room.search(random_config(budget_seconds=0.12), slow, tmp_path, Progress.silent())
-    assert sum(one.state == "done" for one in again) == done, "time of an earlier process counts"
+    # A busy machine may stop the first between two trials; without the time of an earlier process it would be two more.
+    assert done <= sum(one.state == "done" for one in again) <= done + 1, "time of an earlier process counts"
     assert all(one.state == "done" for one in room.search(random_config(), slow, tmp_path, Progress.silent()))
 
 
