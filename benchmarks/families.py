@@ -43,7 +43,7 @@ from idiolect.train.loss import lm_loss
 from idiolect.train.state import Training
 from idiolect.tune.match import match
 
-STEPS = 8
+STEPS = 24
 BATCH_TOKENS = 4096
 
 

@@ -9,10 +9,21 @@ from idiolect.recipe import Recipe, load_recipe
 
 # Numbers that are only compared with or counted up to: nothing is as large as they are.
 COMPARED = {
+    "corpus.fetch.max_files", "corpus.fetch.max_bytes", "corpus.fetch.max_ratio",
+    "corpus.formats.max_document_bytes", "corpus.formats.max_pdf_pages", "corpus.formats.max_pdf_seconds",
+    "corpus.formats.max_members", "corpus.clean.blank_lines", "corpus.clean.boilerplate_characters",
+    "corpus.filter.language.min_letters", "corpus.filter.language.sample_characters",
+    "corpus.filter.gopher.min_words", "corpus.filter.gopher.max_words", "corpus.filter.gopher.min_stop_words",
+    "corpus.filter.c4.min_line_words", "corpus.filter.c4.max_word_length", "corpus.filter.c4.min_sentences",
+    "corpus.filter.fineweb.short_line_characters", "corpus.filter.words.min_hits", "corpus.pii.key_characters",
+    "corpus.quality.document_characters", "corpus.quality.seed", "corpus.perplexity.document_characters",
+    "corpus.dedup.near.min_words", "corpus.dedup.lines.max_repeats", "corpus.dedup.lines.min_characters",
+    "corpus.dedup.paragraphs.max_repeats", "corpus.dedup.paragraphs.min_characters", "corpus.audit.seed",
     "corpus.document_characters", "corpus.min_characters", "corpus.max_characters", "corpus.max_file_bytes",
     "corpus.max_ratio", "corpus.dropped_samples", "tokenizer.min_frequency", "tokenizer.sample_mb", "data.seed",
     "evaluate.stride", "evaluate.limit_tokens", "evaluate.validation_tokens", "evaluate.floors.train_tokens",
-    "generate.seed", "generate.top_k", "finetune.task.seed", "finetune.task.min_examples", "finetune.task.max_tokens",
+    "generate.seed", "generate.top_k", "finetune.task.seed", "finetune.task.min_examples",
+    "finetune.task.max_tokens",
 }  # fmt: skip
 COUNTED = ("every_steps", "patience", "momentum_warmup_steps")
 

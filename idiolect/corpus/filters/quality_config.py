@@ -13,7 +13,7 @@ class QualityConfig(Config):
     good: Items[str] = field((), "files or folders of text as it should be; naming some turns the filter on")
     bad: Items[str] = field((), "files or folders of text as it should not be; empty takes a sample of the corpus")
     labels: str = field("", "a .jsonl of rows with `text` and `label` (good, bad, or 0 to 1); adds to good and bad")
-    documents: int = field(20_000, "examples of each side to learn from, at most", ge=10)
+    documents: int = field(20_000, "examples of each side to learn from, at most", ge=10, le=10_000_000)
     document_characters: int = field(5000, "characters of an example that are read", ge=100)
     keep: Literal["threshold", "share", "pareto"] = field(
         "threshold",
@@ -33,6 +33,7 @@ class QualityConfig(Config):
         0,
         "documents written to to_label.jsonl for you to label; once there is a classifier, the least certain",
         ge=0,
+        le=10_000_000,
     )
     seed: int = field(0, "decides the examples, the folds and the Pareto draws", ge=0)
 
@@ -54,7 +55,7 @@ class PerplexityConfig(Config):
     run: str = field("", "a run directory whose model judges; an n-gram model is the fastest")
     good: Items[str] = field((), "files or folders that a Kneser-Ney model of bytes is counted on, without any run")
     order: int = field(5, "bytes in a row that the model of `good` counts", ge=1, le=12)
-    good_bytes: int = field(20_000_000, "bytes of `good` that are counted, at most", ge=1000)
+    good_bytes: int = field(20_000_000, "bytes of `good` that are counted, at most", ge=1000, le=2**40)
     document_characters: int = field(5000, "characters of a document that are priced, from its start", ge=100)
     keep: Literal["percentile", "threshold"] = field(
         "percentile", "percentile: among the documents of each language; threshold: by nats a byte"
