@@ -115,7 +115,9 @@ def test_verify_finds_a_flipped_byte(finished, tmp_path, monkeypatch, ask):
     shutil.copytree(finished, tmp_path / "copy")
     monkeypatch.chdir(tmp_path / "copy")
     assert ask("verify", "runs/mine")[0] == 0
-    path = next((tmp_path / "copy/runs/prepared").glob("shards-*/train-*.tokens"))
+    # Other tests prepare other shards in the same folder: those of this run are meant.
+    shards = json.loads((tmp_path / "copy/runs/mine/training.json").read_text())["stages"]["shards"]
+    path = next((tmp_path / "copy/runs/prepared" / shards).glob("train-*.tokens"))
     data = bytearray(path.read_bytes())
     data[-3] ^= 4
     path.write_bytes(data)
