@@ -69,6 +69,7 @@ def run_datatrove(texts: list[str], folder: Path) -> int:
         def word_tokenize(self, text: str) -> list[str]:
             return re.findall(r"\w+|[^\w\s]", text)
 
+        # Abstract in datatrove, and never called by its MinHash.
         def sent_tokenize(self, text: str) -> list[str]:
             raise NotImplementedError("words are all that MinHash asks for")
 

@@ -40,15 +40,15 @@ def measure_encoding(documents: list[str], repeats: int) -> None:
     print(f"{'kind':<10} {'train s':>8} {'ours':>24} {'library':>24} {'ratio':>6}")
     for kind in KINDS:
         built = {}
-        training = seconds(lambda: built.update(t=build(TokenizerConfig(kind=kind), documents)))  # noqa: B023
+        training = seconds(lambda: built.update(t=build(TokenizerConfig(kind=kind), documents)))  # noqa: B023 (called at once)
         parts = built["t"].parts()
         library = LibraryTokenizer.from_str(parts[0])
         library.encode_special_tokens = True
         ours, theirs = [], []
         for _ in range(repeats):
             fresh = Tokenizer(*parts)
-            ours.append(seconds(lambda: fresh.encode_batch(documents)))  # noqa: B023
-            theirs.append(seconds(lambda: library.encode_batch_fast(documents, add_special_tokens=False)))  # noqa: B023
+            ours.append(seconds(lambda: fresh.encode_batch(documents)))  # noqa: B023 (called at once)
+            theirs.append(seconds(lambda: library.encode_batch_fast(documents, add_special_tokens=False)))  # noqa: B023 (called at once)
         ratio = statistics.median(b / a for a, b in zip(ours, theirs, strict=True))
         print(f"{kind:<10} {training:8.1f} {rates(megabytes, ours):>24} {rates(megabytes, theirs):>24} {ratio:6.1f}")
 
@@ -61,7 +61,7 @@ def measure_windows(documents: list[str], repeats: int, n_batches: int = 200) ->
     tokenizer = build(TokenizerConfig(), documents)
     with tempfile.TemporaryDirectory() as folder:
         for workers in (1, 2):
-            taken = seconds(lambda: shards.write(tokenizer, documents, Path(folder), "train", workers))  # noqa: B023
+            taken = seconds(lambda: shards.write(tokenizer, documents, Path(folder), "train", workers))  # noqa: B023 (called at once)
             print(f"shards with {workers} workers: {sum(map(len, documents)) / 1e6 / taken:.1f} million characters/s")
         split = shards.Shards(Path(folder), "train", tokenizer)
         for rows, context_length in SHAPES:
@@ -72,7 +72,7 @@ def measure_windows(documents: list[str], repeats: int, n_batches: int = 200) ->
                     for _ in range(repeats):
                         batches = iter(Loader(windows, rows, prefetch=prefetch))
                         next(batches)
-                        times.append(seconds(lambda: [next(batches) for _ in range(n_batches)]) / n_batches)  # noqa: B023
+                        times.append(seconds(lambda: [next(batches) for _ in range(n_batches)]) / n_batches)  # noqa: B023 (called at once)
                         batches.close()
                     median = statistics.median(times)
                     spread = f"{min(times) * 1e6:.0f} to {max(times) * 1e6:.0f}"

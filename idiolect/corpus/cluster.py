@@ -5,19 +5,15 @@ it must see the files to read. Only counts and warnings travel back. We do not u
 partitions in no order and sends every text through the process that asked (tried with Daft 0.7.26, Ray 2.60).
 """
 
+import dataclasses
 import os
 from collections.abc import Iterator
 
-# Read by Ray at import: nothing phones home.
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-# Ray 2.60 sets its variable of this name in workers, which would make Daft choose the cluster as its runner.
-os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-
-from idiolect.corpus.find import Found  # noqa: E402
-from idiolect.corpus.gather import Told, gather_lot  # noqa: E402
-from idiolect.corpus.parts import Parts  # noqa: E402
-from idiolect.errors import MissingExtra  # noqa: E402
-from idiolect.progress import Progress  # noqa: E402
+from idiolect.corpus.find import Found
+from idiolect.corpus.gather import Told, gather_lot
+from idiolect.corpus.parts import Parts
+from idiolect.errors import MissingExtra
+from idiolect.progress import Progress
 
 
 def each_lot(found: Found, names: list[str], lots: list[Parts]) -> Iterator[tuple]:
@@ -25,6 +21,8 @@ def each_lot(found: Found, names: list[str], lots: list[Parts]) -> Iterator[tupl
 
     Raises MissingExtra without Ray, and whatever a lot raises, once the others have been told to stop.
     """
+    # Read by Ray at import: nothing phones home.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
     except ImportError:
@@ -36,8 +34,9 @@ def each_lot(found: Found, names: list[str], lots: list[Parts]) -> Iterator[tupl
             address=os.environ.get("RAY_ADDRESS"), num_cpus=None if "RAY_ADDRESS" in os.environ else workers,
             include_dashboard=False, log_to_driver=False, logging_level="error",
         )  # fmt: skip
+    files = [dataclasses.replace(file, path=file.path.absolute()) for file in found.files]
     try:
-        shared = ray.put((found, names))
+        shared = ray.put((dataclasses.replace(found, files=files), names))
         task = ray.remote(num_cpus=1, max_retries=3)(_work_lot)
         waiting = [task.remote(shared, parts) for parts in lots]
         while waiting:

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 
-# Read at import by Daft: its telemetry and its own progress bars stay off.
+# Read at import by Daft, so they stand before it: its telemetry and its own progress bars stay off.
 os.environ.setdefault("DO_NOT_TRACK", "true")
 os.environ.setdefault("DAFT_PROGRESS_BAR", "0")
 

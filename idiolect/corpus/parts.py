@@ -131,7 +131,8 @@ class Lots:
     """The parts of every lot of a preparation, in reading order."""
 
     def __init__(self, folder: Path, schema: pa.Schema, ranges: list[tuple[int, int]]):
-        self.folder = Path(folder)
+        # Other machines of a cluster stand in other folders.
+        self.folder = Path(folder).absolute()
         self._lots = [Parts(self.folder / f"lot-{a:06d}-{b:06d}", schema, a, b) for a, b in ranges]
 
     def __iter__(self) -> Iterator[Parts]:
