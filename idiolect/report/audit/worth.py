@@ -84,5 +84,5 @@ def mixture(audit: dict) -> Markup | None:
         ]
         for row in rows
     ]  # fmt: skip
-    head = ["source", "documents", "tokens", "weight", "", "share of the training", "tokens drawn", "times read"]
+    head = ["source", "documents", "tokens", "weight", "", "share", "tokens drawn", "times read"]
     return table(head, lines, numeric=(1, 2, 5, 6, 7), caption="The mixture, as a whole training reads it")
