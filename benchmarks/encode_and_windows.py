@@ -25,6 +25,7 @@ from idiolect.tokenizer.config import TokenizerConfig
 from idiolect.tokenizer.encode import Tokenizer
 
 KINDS = ("bpe", "unigram", "wordpiece", "word", "character", "byte")
+BATCH = 256
 SHAPES = ((12, 64), (8, 256), (32, 256), (8, 1024), (64, 1024))
 
 
@@ -55,6 +56,26 @@ def measure_encoding(documents: list[str], repeats: int) -> None:
 
 def rates(megabytes: float, times: list[float]) -> str:
     return f"{megabytes / statistics.median(times):.1f} ({megabytes / max(times):.1f} to {megabytes / min(times):.1f})"
+
+
+def measure_shards(documents: list[str], repeats: int) -> None:
+    """Encoding into shards on disk beside encoding alone: processor time, one worker, the two in turn."""
+    parts = build(TokenizerConfig(), documents).parts()
+    ratios = []
+    for _ in range(repeats):
+        encoder, writer = Tokenizer(*parts), Tokenizer(*parts)
+        began = time.process_time()
+        for first in range(0, len(documents), BATCH):
+            encoder.encode_batch(documents[first : first + BATCH])
+        alone = time.process_time() - began
+        with tempfile.TemporaryDirectory() as folder:
+            began = time.process_time()
+            shards.write(writer, documents, Path(folder), "train", 1)
+            ratios.append(alone / (time.process_time() - began))
+    print(
+        f"shards at {statistics.median(ratios):.3f} of the encoder's speed ({min(ratios):.3f} to {max(ratios):.3f}), "
+        f"n = {repeats}"
+    )
 
 
 def measure_windows(documents: list[str], repeats: int, n_batches: int = 200) -> None:
@@ -88,6 +109,7 @@ def main() -> None:
     repeats = int(sys.argv[2]) if len(sys.argv) > 2 else 5
     documents = [part for part in text.split("\n\n" if "\n\n" in text else "\n \n") if part]
     measure_encoding(documents, repeats)
+    measure_shards(documents, repeats)
     measure_windows(documents, repeats)
 
 

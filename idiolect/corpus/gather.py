@@ -26,6 +26,7 @@ from idiolect.progress import Progress
 # Starting a second process costs about a second of imports: not worth it for less text than this.
 PARALLEL_BYTES = 16 << 20
 LOT_BYTES = 256 << 20
+UNPACKED = 3  # times its packed size, about, is a compressed text
 PART_SCHEMA = pa.schema([("file", pa.int64()), *FIELDS.items()])
 WARNINGS = 5
 
@@ -66,7 +67,8 @@ def lots_of(found: Found, n_inputs: int) -> list[tuple[int, int]]:
 
 def workers_for(found: Found) -> int:
     """Processes that one machine's lot is worth."""
-    size = sum(f.n_bytes for f in found.files) + (PARALLEL_BYTES if found.libraries else 0)
+    size = sum(f.n_bytes * (UNPACKED if f.compression else 1) for f in found.files)
+    size += PARALLEL_BYTES if found.libraries else 0
     return 1 if size < PARALLEL_BYTES else found.settings[0].workers or os.cpu_count() or 1
 
 
