@@ -76,9 +76,13 @@ def _nothing_left(config: CorpusConfig, ledger: Ledger) -> DataError:
     worst = max(counts, key=lambda reason: (counts[reason], reason))
     return DataError(
         f"all {sum(counts.values()):,} documents were dropped",
-        why="; ".join(f"{k:,} {r} ({REASONS[r][0]})" for r, k in sorted(counts.items(), key=lambda c: -c[1])),
+        why=_drops(counts),
         fix=REASONS[worst][1] or LOWER_QUALITY[config.quality.keep],
     )
+
+
+def _drops(counts: dict[str, int]) -> str:
+    return "; ".join(f"{k:,} {r} ({REASONS[r][0]})" for r, k in sorted(counts.items(), key=lambda c: -c[1]))
 
 
 def _nothing_held_out(config: CorpusConfig, ledger: Ledger, n: int) -> DataError:
@@ -91,12 +95,14 @@ def _nothing_held_out(config: CorpusConfig, ledger: Ledger, n: int) -> DataError
             why=f"validation_fraction = {config.validation_fraction} of each file is less than one character or row",
             fix="--corpus.validation_fraction=0.2",
         )
+    counts = {reason: entry["documents"] for reason, entry in ledger.dropped.items()}
+    fell = f"; {sum(counts.values()):,} were dropped: {_drops(counts)}" if sum(counts.values()) > n else ""
     # The next document in line is known, so the share that brings it in is too.
     needed = math.ceil((ledger.next_place - config.test_fraction) * 100) / 100
     fraction = f"--corpus.validation_fraction={needed:.2f}, " if needed + config.test_fraction <= 0.5 else ""
     return DataError(
         "no document is left for validation",
-        why=f"by hash, none of the {n:,} documents falls into validation_fraction = {config.validation_fraction}",
+        why=f"by hash, none of the {n:,} documents falls into validation_fraction = {config.validation_fraction}{fell}",
         fix=f"{fraction}--corpus.split_by=position (the end of each file), smaller pieces "
         "(--corpus.documents=size --corpus.document_characters=500), or more text",
     )
