@@ -69,13 +69,14 @@ def run_datatrove(texts: list[str], folder: Path) -> int:
         def word_tokenize(self, text: str) -> list[str]:
             return re.findall(r"\w+|[^\w\s]", text)
 
-        # Abstract in datatrove, and never called by its MinHash.
+        # Both are abstract in datatrove, and never called by its MinHash.
         def sent_tokenize(self, text: str) -> list[str]:
-            raise NotImplementedError("words are all that MinHash asks for")
+            raise NotImplementedError("words are all that MinHash asks for")  # abstract there, never called
 
         def span_tokenize(self, text: str) -> list[tuple[int, int]]:
-            raise NotImplementedError("words are all that MinHash asks for")
+            raise NotImplementedError("words are all that MinHash asks for")  # abstract there, never called
 
+    # corpus.py has these steps, too: each file is run as a script by an interpreter that knows none of our modules.
     at = {name: str(folder / name) for name in ("hashes", "copies", "signatures", "pairs", "remove")}
     documents = [Document(text=text, id=str(i)) for i, text in enumerate(texts)]
     exact = exact_dedup.ExactDedupConfig(content_getter=lambda document: document.text)

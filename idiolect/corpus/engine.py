@@ -15,11 +15,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 os.environ.setdefault("DO_NOT_TRACK", "true")
 os.environ.setdefault("DAFT_PROGRESS_BAR", "0")
 
-import daft  # noqa: E402
-import pyarrow as pa  # noqa: E402
-from daft.functions import unnest  # noqa: E402
-from daft.io.source import DataSource, DataSourceTask  # noqa: E402
-from daft.recordbatch import RecordBatch  # noqa: E402
+import daft  # noqa: E402 (its variables come first)
+import pyarrow as pa  # noqa: E402 (as above)
+from daft.functions import unnest  # noqa: E402 (as above)
+from daft.io.source import DataSource, DataSourceTask  # noqa: E402 (as above)
+from daft.recordbatch import RecordBatch  # noqa: E402 (as above)
 
 # Inside a Ray task Daft would choose the cluster itself; there, too, a lot is worked where it was sent.
 daft.set_runner_native()

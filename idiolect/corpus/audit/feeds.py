@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-# Compute-optimal tokens a parameter at one epoch (Hoffmann et al. 2022, arXiv 2203.15556, section 3.4).
+# Compute-optimal tokens a parameter at one epoch (Hoffmann et al. 2022, arXiv 2203.15556, section 3.4), of models of 70
+# million parameters and more. The planner's own figure is for runs of minutes, about which nothing is published.
 TOKENS_PER_PARAMETER = 20
 EPOCHS = (1, 2, 4, 8, 16, 40)
 # Nearly as good as fresh text up to here (Muennighoff et al. 2023, arXiv 2305.16264).
@@ -27,7 +28,8 @@ def feeds(unique_tokens: int, worth: Callable[[float, float], float]) -> dict:
     sentence = (
         f"{_count(unique_tokens)} unique tokens, read {ADVISED} times, feed a model of about {_count(parameters)} "
         f"parameters ({TOKENS_PER_PARAMETER} tokens a parameter); each further reading is worth less, "
-        "the 16th two fifths of fresh text."
+        "the 16th two fifths of fresh text. For runs of minutes `idiolect plan` reckons with fewer tokens a parameter, "
+        "and may choose a larger one."
     )
     return {
         "parameters": parameters, "tokens_per_parameter": TOKENS_PER_PARAMETER, "unique_tokens": unique_tokens,
