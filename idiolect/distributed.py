@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import importlib
 import os
 from collections.abc import Iterator
 from datetime import timedelta
@@ -61,6 +62,9 @@ def started(timeout_seconds: float = 600) -> Iterator[None]:
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(local_rank())
+    # The module keeps the group that exists when it is imported, as a default argument, and clipping imports it.
+    # Imported after the join it held gloo's threads past the end, and one that met the interpreter's end aborted it.
+    importlib.import_module("torch.distributed.nn.functional")
     dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(seconds=timeout_seconds))
     try:
         yield

@@ -142,11 +142,15 @@ def test_not_finite_rows_of_a_table_are_named_and_told_in_our_form(tmp_path, bad
 
 RANK = """
 import sys, torch
+from pathlib import Path
 from idiolect import distributed
 from idiolect.optim.build import build_optimiser
 from idiolect.train.loss import lm_loss
 from idiolect.train.step import take_step
 from tests.train.tiny import CPU, OPTIM, RandomSource, TinyModel
+
+def gloo_threads():
+    return [task for task in Path("/proc/self/task").glob("*/comm") if "gloo" in task.read_text()]
 
 torch.set_num_threads(1)
 with distributed.started(60):
@@ -160,6 +164,8 @@ with distributed.started(60):
         result = take_step(model, optimiser, batch, loss_of=lm_loss, device=CPU, micro_samples=4, stop=rank == 1)
         found = {"grads": {n: p.grad.to_dense() for n, p in model.named_parameters()}, "result": vars(result)}
         torch.save(found, f"{sys.argv[1]}/{kind}{rank}.pt")
+    assert gloo_threads() or sys.platform != "linux"
+assert not gloo_threads(), "a thread left behind may abort the interpreter at its end"
 """
 
 
