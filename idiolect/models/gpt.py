@@ -96,15 +96,13 @@ class GPT(nn.Module):
     def _share(self, tokens_BT: Tensor, cache: KeyValueCache | None, document_BT: Tensor | None) -> Shared:
         n_source = tokens_BT.shape[1] + (0 if cache is None else cache.length)
         check_length(n_source, self.context_length)
+        windows = sorted(set(self.config.windows))
         if cache is None:
             positions_BT = torch.arange(n_source, device=tokens_BT.device)[None]
+            reach = {window: build_reach(window, positions_BT, n_source, False, document_BT) for window in windows}
         else:
             positions_BT = cache.start(tokens_BT)
-        ragged = cache is not None and cache.lengths_B is not None
-        reach = {
-            window: build_reach(window, positions_BT, n_source, ragged, document_BT)
-            for window in sorted(set(self.config.windows))
-        }
+            reach = {window: cache.reach(window, positions_BT) for window in windows}
         return Shared(tokens_BT, positions_BT, self.rotary_table(positions_BT), reach, cache)
 
     def _look_back(self, shared: Shared, document_BT: Tensor | None) -> list[Tensor]:
@@ -149,10 +147,6 @@ class GPT(nn.Module):
     def new_cache(self, n_rows: int, capacity: int = 0) -> KeyValueCache:
         config = self.config
         return KeyValueCache(
-            config.n_layers,
-            n_rows,
-            config.resolved_n_kv_heads,
-            capacity or self.context_length,
-            config.resolved_d_head,
-            self.embed.weight,
-        )
+            config.windows, n_rows, config.resolved_n_kv_heads, capacity or self.context_length,
+            config.resolved_d_head, self.embed.weight,
+        )  # fmt: skip

@@ -40,6 +40,13 @@ def build_reach(window: int, positions_BT: Tensor, n_source: int, ragged: bool, 
     return Reach(mask_BTS[:, None], False)
 
 
+def within(window: int, positions_BT: Tensor, held_BS: Tensor) -> Reach:
+    """The reach of `positions_BT` over keys of these positions, in any order, through a window; below 0: no key."""
+    back_BTS = positions_BT[..., None] - held_BS[:, None]
+    mask_BTS = (back_BTS >= 0) & (back_BTS < window) & (held_BS >= 0)[:, None]
+    return Reach(mask_BTS[:, None], False)
+
+
 def build_surroundings(window: int, positions_1T: Tensor, document_BT: Tensor | None) -> Reach:
     """The reach of an encoder's positions over one another: half a window to either side (0 = all)."""
     n_positions, half = positions_1T.shape[1], window // 2

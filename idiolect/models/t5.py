@@ -207,10 +207,10 @@ class T5(nn.Module):
         check_length(n_keys, self.config.most_positions)
         if cache is None:
             positions_BT = torch.arange(n_keys, device=tokens_BT.device)[None]
+            reach = build_reach(0, positions_BT, n_keys, False, document_BT)
         else:
             positions_BT = cache.start(tokens_BT)
-        ragged = cache is not None and cache.lengths_B is not None
-        reach = build_reach(0, positions_BT, n_keys, ragged, document_BT)
+            reach = cache.reach(0, positions_BT)
         return Sight(
             _biased(reach, self.decoder_bias(positions_BT, n_keys)), self.rotary_table(positions_BT)
         ), positions_BT
@@ -250,7 +250,7 @@ class T5(nn.Module):
         encoded_BSD = self.encode(given(source_BS), source_mask_BS)
         memory = [block.memory(encoded_BSD) for block in self.decoder]
         target = KeyValueCache(
-            config.resolved_n_decoder_layers, n_rows, config.n_heads, capacity or self.context_length,
+            [0] * config.resolved_n_decoder_layers, n_rows, config.n_heads, capacity or self.context_length,
             config.resolved_d_head, self.embed.weight,
         )  # fmt: skip
         return SourceCache(target, memory, source_mask_BS)

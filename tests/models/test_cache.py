@@ -86,7 +86,8 @@ def test_a_stale_cache_row_would_be_seen():
     with torch.no_grad():
         whole, _ = model(tokens)
         _, cache = model(tokens[:, :9], model.new_cache(1))
-        cache.keys_LBGSK[0, 0, 0, 4] = 1.0
+        keys_BGSK, _ = cache.layers[0].held
+        keys_BGSK[0, 0, 4] = 1.0
         hidden, _ = model(tokens[:, 9:], cache)
     assert (hidden[0, 0] - whole[0, 9]).abs().max() > 1e-3
 
