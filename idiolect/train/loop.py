@@ -8,6 +8,7 @@ boundary it died in.
 """
 
 import contextlib
+import math
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -29,8 +30,10 @@ from idiolect.train.step import StepResult, take_step
 
 # The bar is repainted this often, whatever the length of a step.
 PAINT_SECONDS = 0.2
-# A time budget first decides the number of steps here, and again each time the count has doubled.
+# A time budget first decides the number of steps here, and again each time the count has doubled; steps so slow that
+# this share of it is gone by then decide it sooner, each anew.
 FIT_BUDGET_AT = 25
+FIT_BUDGET_BY = 0.1
 
 
 def train(training: Training) -> Outcome:
@@ -67,8 +70,9 @@ def _run(session: Session, batches: Iterator[tuple[int, Any]]) -> str:
                 reason = "patience"
             if reason or time.perf_counter() - painted > PAINT_SECONDS:
                 painted = time.perf_counter()
-                bar.total = max(1, state.total_steps - first)
-                bar.update(state.step - first, step=f"{state.step:,}/{state.total_steps:,}", **shown(session))
+                expected = state.step if reason else _steps_expected(session)
+                bar.total = max(1, expected - first)
+                bar.update(state.step - first, step=f"{state.step:,}/{expected:,}", **shown(session))
             if reason:
                 return reason
             _update(session, batches)
@@ -143,9 +147,22 @@ def _fit_budget(session: Session) -> None:
         clock = torch.tensor([state.elapsed_seconds], device=session.training.device.torch)
         state.elapsed_seconds = distributed.broadcast(clock).item()
     doublings, rest = divmod(state.step, FIT_BUDGET_AT)
-    if rest == 0 and doublings and doublings & (doublings - 1) == 0:
-        fitting = int(state.step * config.budget_seconds / state.elapsed_seconds)
-        state.total_steps = min(config.steps, max(state.step, fitting))
+    late = 0 < state.step < FIT_BUDGET_AT and state.elapsed_seconds > FIT_BUDGET_BY * config.budget_seconds
+    if late or (rest == 0 and doublings and doublings & (doublings - 1) == 0):
+        state.total_steps = _steps_within(config, state)
+
+
+def _steps_within(config: TrainConfig, state: State) -> int:
+    """Steps that the time budget holds at the pace so far."""
+    fitting = math.ceil(state.step * config.budget_seconds / state.elapsed_seconds)
+    return min(config.steps, max(state.step + 1, fitting))
+
+
+def _steps_expected(session: Session) -> int:
+    """Where the run will end, for whoever watches: a budget is known from the first step, the schedule follows."""
+    state, config = session.state, session.training.config
+    timed = config.budget_seconds and state.step
+    return min(state.total_steps, _steps_within(config, state)) if timed else state.total_steps
 
 
 def _loader(session: Session) -> Loader:

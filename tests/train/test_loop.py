@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from idiolect import faults
 from idiolect.data.priced import Priced
 from idiolect.errors import NumericsError, RecipeError, Stopped
-from idiolect.progress import read_metrics
+from idiolect.progress import Bar, read_metrics
 from idiolect.train.checkpoint import CheckpointStore
 from idiolect.train.config import TrainConfig
 from idiolect.train.loop import batch_shape, train
@@ -274,6 +274,43 @@ def test_a_time_budget_ends_the_run_with_its_schedule(tmp_path):
     # At the end the schedule has come to its end too, within a quarter.
     assert 0.75 * lengths[-1] < outcome.step <= lengths[-1]
     assert CheckpointStore(tmp_path / "checkpoints").steps()[-1] == outcome.step
+
+
+def test_slow_steps_still_reach_the_end_of_their_schedule(tmp_path):
+    """A step of a tenth of the budget: the 25 after which a faster run first looks at its pace are never reached."""
+    lengths = []
+
+    def schedule(step, total_steps):
+        lengths.append(total_steps)
+        return 1.0
+
+    def slow(model, batch):
+        time.sleep(0.15)
+        return lm_loss(model, batch)
+
+    work = make(tmp_path, schedule=schedule, loss_of=slow, probes=[], config=config(steps=100_000, budget_seconds=1.5))
+    outcome = train(work)
+    assert outcome.reason == "time" and outcome.step < 25
+    assert lengths[0] == 100_000 and abs(lengths[-1] - outcome.step) <= 2, (lengths, outcome.step)
+
+
+def test_the_bar_counts_on_the_budget_from_the_first_step(tmp_path, monkeypatch):
+    totals, steps, update = [], iter(range(5)), Bar.update
+
+    def slow(model, batch):
+        time.sleep(0.12)
+        if next(steps) == 4:
+            raise RuntimeError("enough")
+        return lm_loss(model, batch)
+
+    def noted(bar, *done, **shown):
+        totals.append(bar.total)
+        update(bar, *done, **shown)
+
+    monkeypatch.setattr(Bar, "update", noted)
+    with pytest.raises(RuntimeError):  # five steps are enough to see
+        train(make(tmp_path, loss_of=slow, probes=[], config=config(steps=10**8, budget_seconds=1000)))
+    assert totals[0] == 10**8 and len(totals) > 2 and max(totals[1:]) < 10_000, totals
 
 
 def test_batch_shape_is_resolved_or_refused():
