@@ -13,7 +13,7 @@ from idiolect.evaluate import score as score_module
 from idiolect.evaluate.figures import clusters_of
 from idiolect.evaluate.score import samples_of, score, token_scores
 from idiolect.models.build import build_model
-from idiolect.models.config import GPTConfig
+from idiolect.models.config import GPTConfig, NGramConfig
 from tests.evaluate.toys import MemorySplit, TableModel
 
 V, END = 11, 10
@@ -59,6 +59,18 @@ def test_each_token_is_scored_once_and_in_order(stride):
     split = split_of(n_documents=7)
     scores = token_scores(gpt(), split, 16, stride=stride)
     np.testing.assert_array_equal(scores.position_N, np.arange(split.n_tokens))
+
+
+@pytest.mark.parametrize("context_length", [2, 6, 64])
+def test_an_ngram_model_looks_back_as_far_as_it_can_whatever_the_window(context_length):
+    model = build_model(NGramConfig(order=3, context_length=context_length), V, 0)
+    model.fit(split_of(seed=1).all_ids)
+    split = split_of()
+    scores = token_scores(model, split, context_length)
+    np.testing.assert_array_equal(scores.position_N, np.arange(split.n_tokens))
+    np.testing.assert_allclose(scores.nats_N[2:], model.kneser_ney.nats(split.all_ids)[2:], rtol=1e-6)
+    about = score(model, split, context_length)["about"]
+    assert about["stride"] == context_length - 1
 
 
 def test_a_limit_takes_evenly_spaced_windows_and_the_same_ones_each_time():
