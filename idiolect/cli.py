@@ -160,7 +160,8 @@ def _parser(name: str) -> argparse.ArgumentParser:
         prog=f"idiolect {name}", allow_abbrev=False, add_help=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         usage=f"idiolect {name}{' TARGET' if verb.target else ''} [options] [--section.key=value ...]",
-        description=f"{verb.summary[0].upper()}{verb.summary[1:]}.\n\n" + textwrap.fill(verb.about, 100),
+        description=f"{verb.summary[0].upper()}{verb.summary[1:]}{'' if verb.summary[-1] == '?' else '.'}\n\n"
+        + textwrap.fill(verb.about, 100),
         epilog="examples:\n" + "\n".join(_example(*e) for e in verb.examples)
         + "\n\nAny setting of a recipe is a flag:  --train.steps=1000.  `idiolect show` lists them all.",
     )  # fmt: skip
