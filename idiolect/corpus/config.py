@@ -39,6 +39,9 @@ class CorpusConfig(Config):
         0.1, "last part of the training over which weights move to each source's anneal_weight", gt=0, le=1
     )
 
+    first_documents: int = field(
+        0, "read only the first so many documents of each name in `text`, of each split of it; 0 reads them all", ge=0
+    )
     documents: Literal["auto", "whole", "size", "blank_lines", "line", "separator", "starts"] = field(
         "auto",
         "how a .txt or .md becomes documents: auto (at <|endoftext|> if there is one, else long files by size), whole, "

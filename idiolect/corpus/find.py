@@ -9,6 +9,7 @@ import difflib
 import glob
 import os
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,8 @@ class InputFile:
     """One file to read. `split` is empty when the documents' hashes (or positions) decide.
 
     `origin` says where the file is from (a URL, say) and `licence` its licence, where these are known of it alone;
-    `settings` is an index into `Found.settings`.
+    `settings` is an index into `Found.settings`. `first` bounds the documents that are read of all files of one `quota`
+    together; 0 is no bound.
     """
 
     name: str
@@ -47,6 +49,8 @@ class InputFile:
     origin: str = ""
     licence: str = ""
     settings: int = 0
+    first: int = 0
+    quota: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,69 +75,86 @@ class Found:
 def find(config: CorpusConfig, progress: Progress | None = None) -> Found:
     """Every input file, held-out ones first, so that a text in two splits stays in the one that is measured.
 
-    What lies elsewhere is fetched first, once. Raises DataError when a name leads nowhere.
+    What lies elsewhere is fetched first, once, or found and left for later. Raises DataError when a name leads nowhere.
     """
-    seen: set[Path] = set()
-    names: dict[str, int] = {}
-    files: list[InputFile] = []
-    ignored: list[tuple[str, str]] = []
-    unreadable: list[tuple[str, str]] = []
-    libraries: list[InputFile] = []
-    held_out = bool(config.validation_text or config.test_text)
     if EXACT in config.text:
         return Found([], [], [], [], (config,), exact=True)
+    held_out = bool(config.validation_text or config.test_text)
     unnamed = SourceConfig.model_construct(name="", text=config.text, origin=None)
-    tables = config.sources or (unnamed,)
-    variants = [config, *(settings_of(config, table) for table in config.sources)]
-    for split, wanted, settings, table in (
-        ("test", config.test_text, 0, unnamed),
-        ("validation", config.validation_text, 0, unnamed),
-        *(
-            ("train" if held_out else "", table.text, n if config.sources else 0, table)
-            for n, table in enumerate(tables, 1)
-        ),
-    ):
-        below, origin = f"{table.name}/" if table.name else "", table.origin or ""
+    search = _Search(config, progress)
+    for split, wanted in (("test", config.test_text), ("validation", config.validation_text)):
         for entry in dict.fromkeys(wanted):
-            if entry == DEFAULT or entry.startswith(f"{DEFAULT}:"):
-                for library in _libraries(entry):
-                    if library.root not in seen:
-                        seen.add(library.root)
-                        libraries.append(InputFile(
-                            f"{below}{library.name}", library.root, DEFAULT, "", split, table.name or library.name, 0,
-                            origin, library.licence, settings,
-                        ))  # fmt: skip
-                continue
-            for place in _places(entry, config, progress):
-                name, path, why = f"{below}{place.name}", place.path, place.problem
-                if why:
-                    (ignored if why == LINKED else unreadable).append((name, why))
-                    continue
-                real = path.resolve()
-                if real in seen:
-                    continue
-                seen.add(real)
-                named = bool(place.origin) or str(path) == str(Path(entry).expanduser())
-                kind, compression = format_of(path, named=named)
-                if not kind:
-                    ignored.append((name, f"not a text format ({printable(path.suffix) or 'no ending'})"))
-                    continue
-                names[name] = names.get(name, 0) + 1
-                unique = name if names[name] == 1 else f"{name}#{names[name]}"
-                source = name.split("/")[0]
-                files.append(InputFile(
-                    unique, path, place.format or kind, compression, _side(split, place.split), source,
-                    path.stat().st_size, origin or place.origin, place.licence,
-                    adapted(variants, settings, place.settings),
-                ))  # fmt: skip
-    if not files and not libraries:
+            search.look(entry, unnamed, split, 0)
+    for n, table in enumerate(config.sources or (unnamed,), 1):
+        for entry in dict.fromkeys(table.text):
+            search.look(entry, table, "train" if held_out else "", n if config.sources else 0)
+    found = search.found
+    if not found.files and not found.libraries:
         raise DataError(
             f"no text files in {', '.join(config.text)}",
-            why=f"{len(ignored) + len(unreadable)} other files were passed over; "
+            why=f"{len(found.ignored) + len(found.unreadable)} other files were passed over; "
             f"we read source code, {' '.join(e for e in FORMATS if e not in CODE)}, each also {' '.join(COMPRESSED)}",
             fix="name a file itself to read it as text whatever its ending, or another folder",
         )
-    return Found(files, libraries, ignored, unreadable, tuple(variants))
+    return found
+
+
+class _Search:
+    """What the names of a recipe have led to so far."""
+
+    def __init__(self, config: CorpusConfig, progress: Progress | None):
+        self.config, self.progress = config, progress
+        self.variants = [config, *(settings_of(config, table) for table in config.sources)]
+        self.files: list[InputFile] = []
+        self.libraries: list[InputFile] = []
+        self.ignored: list[tuple[str, str]] = []
+        self.unreadable: list[tuple[str, str]] = []
+        self._seen: set[Path] = set()
+        self._names: Counter[str] = Counter()
+
+    @property
+    def found(self) -> Found:
+        return Found(self.files, self.libraries, self.ignored, self.unreadable, tuple(self.variants))
+
+    def look(self, entry: str, table: SourceConfig, split: str, settings: int) -> None:
+        """Add everything that one name leads to."""
+        below = f"{table.name}/" if table.name else ""
+        if entry == DEFAULT or entry.startswith(f"{DEFAULT}:"):
+            for library in _libraries(entry):
+                if self._is_new(library.root):
+                    self.libraries.append(InputFile(
+                        f"{below}{library.name}", library.root, DEFAULT, "", split, table.name or library.name, 0,
+                        table.origin or "", library.licence, settings,
+                    ))  # fmt: skip
+            return
+        for place in _places(entry, self.config, self.progress):
+            name = f"{below}{place.name}"
+            if place.problem:
+                (self.ignored if place.problem == LINKED else self.unreadable).append((name, place.problem))
+            elif self._is_new(place.path.resolve()):
+                self._add(name, place, entry, table.origin or "", split, settings)
+
+    def _is_new(self, real: Path) -> bool:
+        known = real in self._seen
+        self._seen.add(real)
+        return not known
+
+    def _add(self, name: str, place: Local, entry: str, origin: str, split: str, settings: int) -> None:
+        path = place.path
+        named = bool(place.origin) or str(path) == str(Path(entry).expanduser())
+        kind, compression = format_of(path, named=named)
+        if not kind:
+            self.ignored.append((name, f"not a text format ({printable(path.suffix) or 'no ending'})"))
+            return
+        self._names[name] += 1
+        unique = name if self._names[name] == 1 else f"{name}#{self._names[name]}"
+        own = self.variants[settings]
+        first = 0 if split in ("test", "validation") else own.first_documents
+        self.files.append(InputFile(
+            unique, path, place.format or kind, compression, _side(split, place.split), name.split("/")[0],
+            path.stat().st_size, origin or place.origin, place.licence,
+            adapted(self.variants, settings, place.settings), first, f"{entry} {place.split}" if first else "",
+        ))  # fmt: skip
 
 
 def _places(entry: str, config: CorpusConfig, progress: Progress | None) -> list[Local]:

@@ -59,7 +59,9 @@ def lots_of(found: Found, n_inputs: int) -> list[tuple[int, int]]:
     lots, start, size = [], 0, 0
     for index, file in enumerate(found.files, 1):
         size += file.n_bytes
-        if size >= LOT_BYTES and index < n_inputs:
+        # Files that share a bound are read in turn: how many documents one may give depends on those before it.
+        bound = index < len(found.files) and file.quota and file.quota == found.files[index].quota
+        if size >= LOT_BYTES and index < n_inputs and not bound:
             lots.append((start, index))
             start, size = index, 0
     return [*lots, (start, n_inputs)]
@@ -167,7 +169,8 @@ def _batches(found: Found, parts: Parts, workers: int) -> Iterator[pa.Table]:
     flow = engine.Flow()
 
     def packs() -> Iterator[pa.Table]:
-        return (pack.table(serial) for serial, pack in enumerate(read_packs(found, rules, parts.next, parts.stop)))
+        read = read_packs(found, rules, parts.next, parts.stop, parts.read)
+        return (pack.table(serial) for serial, pack in enumerate(read))
 
     frame = engine.documents_frame(
         packs, PACK_SCHEMA, Work(found.settings, rules, found.judges, found.finder), RESULT, workers, flow

@@ -6,9 +6,11 @@ preparation that was killed goes on after the last part it has finished.
 """
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import pyarrow as pa
 
@@ -80,16 +82,28 @@ class Pack:
 
 
 def read_packs(
-    found: Found, rules: list[Rule], start: tuple[int, int] = (0, 0), stop: int | None = None
+    found: Found,
+    rules: list[Rule],
+    start: tuple[int, int] = (0, 0),
+    stop: int | None = None,
+    read: Mapping[int, int] = MappingProxyType({}),
 ) -> Iterator[Pack]:
     """Every raw document from `start` (file, position) up to file `stop`, in order, what happened to each file; `end`.
 
-    `rules` has one entry for each of `found.settings`. The default corpus and generated text come after all files.
+    `rules` has one entry for each of `found.settings`; `read` says how many documents of earlier files were read. The
+    default corpus and generated text come after all files.
     """
+    taken: Counter[str] = Counter()
+    for index, n in read.items():
+        taken[found.files[index].quota] += n if index < start[0] else 0
     for index in range(start[0], min(len(found.files), len(found.files) if stop is None else stop)):
         file = found.files[index]
+        if file.first:
+            file = replace(file, first=max(file.first - taken[file.quota], 0))
+            if not file.first:
+                continue
         config, rule = found.settings[file.settings], rules[file.settings]
-        yield from _packs_of(index, file, config, rule, start[1] if index == start[0] else 0)
+        taken[file.quota] += yield from _packs_of(index, file, config, rule, start[1] if index == start[0] else 0)
     if stop is not None and stop <= len(found.files) - 1:
         yield _event(-1, "end")
         return
@@ -99,7 +113,8 @@ def read_packs(
     yield _event(-1, "end")
 
 
-def _packs_of(index: int, file: InputFile, config: CorpusConfig, rule: Rule, start: int) -> Iterator[Pack]:
+def _packs_of(index: int, file: InputFile, config: CorpusConfig, rule: Rule, start: int) -> Generator[Pack, None, int]:
+    """The packs of one file from position `start` on, and its events; returns how many documents it has given."""
     position = 0
     pack = Pack(index, file.name, start, file.settings)
     try:
@@ -112,12 +127,13 @@ def _packs_of(index: int, file: InputFile, config: CorpusConfig, rule: Rule, sta
                 yield _event(index, "ignored", where=item.where, why=item.why)
                 continue
             position += 1
-            if position <= start:
-                continue
-            if pack.full():
-                yield pack
-                pack = Pack(index, file.name, position - 1, file.settings)
-            pack.add(*_values(item, file, config))
+            if position > start:
+                if pack.full():
+                    yield pack
+                    pack = Pack(index, file.name, position - 1, file.settings)
+                pack.add(*_values(item, file, config))
+            if position == file.first:
+                break
         if pack.texts:
             yield pack
         yield _event(index, "read", documents=position)
@@ -128,6 +144,7 @@ def _packs_of(index: int, file: InputFile, config: CorpusConfig, rule: Rule, sta
     except DataError as error:
         # The recipe asks for something this file does not have. Errors can't cross Daft whole, so they travel as facts.
         yield _event(index, "error", what=error.what, why=error.why, fix=error.fix)
+    return position
 
 
 def _values(item: Raw | BadRow, file: InputFile, config: CorpusConfig) -> tuple[str, ...]:

@@ -67,6 +67,12 @@ class Parts:
         return self._done[-1].next if self._done else (self.first, 0)
 
     @property
+    def read(self) -> dict[int, int]:
+        """How many documents each file gave that was read to its end, or to where it could be read no further."""
+        events = [(file, event) for part in self for file, event in part.events]
+        return {file: event["documents"] for file, event in events if event["event"] in ("read", "unreadable")}
+
+    @property
     def whole(self) -> bool:
         """Whether the last part is there."""
         return bool(self._done) and self._done[-1].last

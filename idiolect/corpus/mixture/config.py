@@ -27,6 +27,7 @@ class SourceConfig(Config):
     origin: str | None = field(None, "where it is from: an address, a book, a crawl")
     language: str | None = field(None, "its language (en, de, ...), recorded with each document")
 
+    first_documents: int | None = field(None, "read only the first so many documents of each of its names", ge=0)
     documents: Literal["auto", "whole", "size", "blank_lines", "line", "separator", "starts"] | None = field(
         None, "how its files become documents"
     )

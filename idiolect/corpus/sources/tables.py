@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from idiolect.corpus.config import CorpusConfig
@@ -72,12 +73,12 @@ def place_rows(
 ) -> Iterator[Raw | BadRow]:
     """Rows as they are, or, split by position, with the side that their place among the rows gives them.
 
-    A row is never cut, so the shares are of rows; they are counted in a first reading.
+    A row is never cut, so the shares are of the rows that are read; they are counted in a first reading.
     """
     if config.split_by == "hash" or file.split:
         yield from rows()
         return
-    train_end, test_start = cuts(sum(isinstance(row, Raw) for row in rows()), config)
+    train_end, test_start = cuts(sum(isinstance(row, Raw) for row in islice(rows(), file.first or None)), config)
     n = 0
     for row in rows():
         if isinstance(row, Raw):
