@@ -6,14 +6,15 @@ The first pass leaves two numbers with each document, `quality` and `nats_per_by
 
 import heapq
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from idiolect.corpus.clean.pii import hidden
+from idiolect.corpus.audit.excerpt import example
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.filters import perplexity, quality
 from idiolect.rundir import write_atomic
@@ -21,7 +22,7 @@ from idiolect.rundir import write_atomic
 TO_LABEL = "to_label.jsonl"
 # Documents looked through for each one that is to be labelled: the least certain of these are taken.
 CANDIDATES = 10
-BINS, SHOWN, SHOWN_CHARACTERS = 20, 3, 300
+BINS, SHOWN = 20, 3
 SCORED = ["reason", "language", "quality", "nats_per_byte"]
 REASONS = ("low_quality", "surprising", "predictable")
 
@@ -46,7 +47,6 @@ class Verdicts:
         self.dropped = dict.fromkeys(REASONS, 0)
         self._to_label: list[tuple] = []
         self._examples: dict[tuple[str, int], list] = {}
-        self._narrowly: dict[str, list] = {}
 
     def reasons(self, table: pa.Table) -> np.ndarray:
         """The reason of every document, with what scores decide filled in where none was before."""
@@ -58,7 +58,7 @@ class Verdicts:
         if self.config.perplexity.on:
             nats, languages = table["nats_per_byte"].to_numpy(), table["language"].to_pylist()
             falls = (reasons == "") & ~perplexity.keeps(nats, languages, self.limits)
-            low = np.array([self.limits.get(language, self.limits[""])[0] for language in languages])
+            low = self._limits(table)[:, 0]
             reasons[falls & (nats < low)] = "predictable"
             reasons[falls & (nats >= low)] = "surprising"
         return reasons
@@ -69,34 +69,26 @@ class Verdicts:
         self._look_for_labels(table, np.asarray(table["reason"].to_pylist(), dtype=object))
         for reason in REASONS:
             self.dropped[reason] += int((reasons == reason).sum())
-        kept = np.flatnonzero(reasons == "")
         if self.config.quality.on:
-            scores = table["quality"].to_numpy()
-            self._remember("quality", scores, table)
-            if self.config.quality.keep != "pareto":
-                self._notice("low_quality", scores - self.threshold, kept, table)
+            self._remember("quality", table["quality"].to_numpy(), table)
         if self.config.perplexity.on:
-            nats = table["nats_per_byte"].to_numpy()
-            self._remember("perplexity", nats, table)
-            languages = table["language"].to_pylist()
-            low, high = np.array([self.limits.get(x, self.limits[""]) for x in languages]).reshape(-1, 2).T
-            self._notice("predictable", nats - low, kept, table)
-            self._notice("surprising", high - nats, kept, table)
+            self._remember("perplexity", table["nats_per_byte"].to_numpy(), table)
         return reasons
 
-    def _notice(self, reason: str, margins: np.ndarray, kept: np.ndarray, table: pa.Table) -> None:
-        """The kept documents that were nearest to falling."""
-        near = kept[np.isfinite(margins[kept])]
-        near = near[np.argsort(margins[near], kind="stable")[:SHOWN]]
-        found = [(float(margins[at]), table["id"][at].as_py(), *_shown(table, at)) for at in near.tolist()]
-        self._narrowly[reason] = sorted(self._narrowly.get(reason, []) + found)[:SHOWN]
+    def measures(self, table: pa.Table) -> Iterator[tuple[str, np.ndarray, np.ndarray | float]]:
+        """For each reason what was measured in every document, and the limit (NaN: a draw decided)."""
+        if self.config.quality.on:
+            limit = math.nan if self.config.quality.keep == "pareto" else self.threshold
+            yield "low_quality", table["quality"].to_numpy(), limit
+        if self.config.perplexity.on:
+            nats = table["nats_per_byte"].to_numpy()
+            low, high = self._limits(table).T
+            yield "predictable", nats, low
+            yield "surprising", nats, high
 
-    def narrowly(self) -> dict[str, list[dict]]:
-        """For each reason documents that just passed, the closest first."""
-        return {
-            reason: [{"id": name, "source": source, "text": text} for _, name, source, text in found]
-            for reason, found in sorted(self._narrowly.items())
-        }
+    def _limits(self, table: pa.Table) -> np.ndarray:
+        languages = table["language"].to_pylist()
+        return np.array([self.limits.get(x, self.limits[""]) for x in languages]).reshape(-1, 2)
 
     def _remember(self, name: str, values: np.ndarray, table: pa.Table) -> None:
         """A few documents of each tenth of the range, those with the lowest ids."""
@@ -106,7 +98,8 @@ class Verdicts:
         for at in np.flatnonzero(np.isfinite(values)):
             heap = self._examples.setdefault((name, int(bins[at])), [])
             if len(heap) < SHOWN or ids[at] < heap[-1][0]:
-                heap.append((ids[at], float(values[at]), *_shown(table, at)))
+                source, text = table["source"][at].as_py(), example(table["text"][at].as_py())
+                heap.append((ids[at], float(values[at]), source, text))
                 heap.sort()
                 del heap[SHOWN:]
 
@@ -165,9 +158,3 @@ class Verdicts:
             {value: round(price, 4), "id": i, "source": source, "example": text}
             for i, price, source, text in sorted(rows, key=lambda row: (row[1], row[0]))
         ]
-
-
-def _shown(table: pa.Table, row: int) -> tuple[str, str]:
-    """The source of a document and the head of its text, masked before it is cut."""
-    text = hidden(table["text"][row].as_py()[: 2 * SHOWN_CHARACTERS])[:SHOWN_CHARACTERS]
-    return table["source"][row].as_py(), text

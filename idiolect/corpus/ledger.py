@@ -11,19 +11,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from idiolect.corpus.audit.excerpt import example
 from idiolect.corpus.clean.pii import hidden
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.documents import SCHEMA
 from idiolect.corpus.filters.language import MODEL
 from idiolect.corpus.filters.steps import Effects
+from idiolect.corpus.near import Nearest, told
 from idiolect.corpus.split import SPLITS
 from idiolect.corpus.writer import SplitWriter
 
 AUDIT_SAMPLES = 5
-SAMPLE_CHARACTERS = 300
 NAMED_FILES = 1000
 KEPT = ""  # the reason of what is kept
 SHARED = ("source", "licence", "language")
+# Of a dropped document also what was measured and the limit, and why a row is none.
+SAMPLE = pa.schema([*SCHEMA, ("value", pa.float64()), ("limit", pa.float64()), ("note", pa.string())])
 
 
 class Ledger:
@@ -46,6 +49,7 @@ class Ledger:
         self.n_skipped = self.n_bad_rows = 0
         self.lengths: Counter[int] = Counter()
         self.next_place = 1.0
+        self.nearest = Nearest(config)
         self._samples: dict[str, pa.Table] = {}
 
     def keep(self, documents: pa.Table, split: str) -> None:
@@ -101,7 +105,7 @@ class Ledger:
         # Chosen by id first: texts are heavy, and only the chosen ones are copied.
         ids = documents["id"].combine_chunks()
         some = documents.take(pc.select_k_unstable(ids, min(n, len(ids)), [("", "ascending")]))
-        some = some.select(SCHEMA.names)
+        some = some.select(SAMPLE.names)
         some = some if held is None else pa.concat_tables([held, some])
         self._samples[reason] = some.sort_by("id").slice(0, n).combine_chunks()
 
@@ -123,7 +127,7 @@ class Ledger:
 
     def write_dropped(self, path: Path) -> None:
         """dropped.parquet: the samples with their reasons."""
-        schema = pa.schema([pa.field("reason", pa.string()), *SCHEMA])
+        schema = pa.schema([pa.field("reason", pa.string()), *SAMPLE])
         with SplitWriter(path, schema) as writer:
             for reason in sorted(set(self._samples) - {KEPT}):
                 some = _masked(self._samples[reason])
@@ -139,7 +143,11 @@ class Ledger:
             "kept": self.kept,
             "kept_samples": [_shown(d) for d in self.samples(KEPT)[:AUDIT_SAMPLES]],
             "dropped": {
-                reason: {**entry, "samples": [_shown(d) for d in self.samples(reason)[:AUDIT_SAMPLES]]}
+                reason: {
+                    **entry,
+                    **self.nearest.about(reason),
+                    "samples": [_shown(d) for d in self.samples(reason)[:AUDIT_SAMPLES]],
+                }
                 for reason, entry in sorted(self.dropped.items())
             },
             "cleaned": {"documents": self.changed, "places": dict(sorted(self.tidied.items()))},
@@ -185,13 +193,16 @@ class Ledger:
 
 
 def _shown(document: dict) -> dict:
-    # Masked before it is cut, with room for what the cut would part.
-    text = hidden(document["text"][: 2 * SAMPLE_CHARACTERS])[:SAMPLE_CHARACTERS]
-    return {"id": document["id"], "source": document["source"], "text": text}
+    note = {"note": example(document["note"])} if document["note"] else {}
+    measured = told(document["value"], document["limit"])
+    return {"id": document["id"], "source": document["source"], "text": example(document["text"])} | note | measured
 
 
 def _masked(documents: pa.Table) -> pa.Table:
     """Samples as they may be kept: no artefact shows what a corpus may hide."""
-    column = documents.schema.get_field_index("text")
-    kind = documents.schema.field(column)
-    return documents.set_column(column, kind, pa.array(map(hidden, documents["text"].to_pylist()), kind.type))
+    for name in ("text", "note"):
+        column = documents.schema.get_field_index(name)
+        kind = documents.schema.field(column)
+        masked = pa.array(map(hidden, documents[name].to_pylist()), kind.type)
+        documents = documents.set_column(column, kind, masked)
+    return documents

@@ -69,9 +69,6 @@ def prepare(config: CorpusConfig, out: Path, progress: Progress, work: Path | No
         audit["dropped"][reason]["pairs"] = pairs.pop(reason)
     # Kept together, or cut out of what stays: nothing fell, and there is something to show all the same.
     audit["pairs"] = {reason: shown for reason, shown in sorted(pairs.items()) if shown}
-    for reason, samples in verdicts.narrowly().items():
-        if reason in audit["dropped"]:
-            audit["dropped"][reason]["kept_samples"] = samples
     if fetched := _fetched(config, found):
         audit["fetched"] = fetched
     audit["libraries"] = [{"library": x.name, "version": x.version, "licence": x.licence} for x in libraries]

@@ -50,6 +50,7 @@ def settle(
                 reasons = settled.verdicts.enter(table)
                 table = settled.copies.enter(first, table, reasons)
                 table = transformed(table, reasons, config, ledger.not_transformed)
+                table = ledger.nearest.enter(table, reasons, settled.verdicts.measures(table))
                 _enter(table, reasons, ledger, writers)
                 first += table.num_rows
                 bar.update(first)

@@ -50,6 +50,7 @@ class Row:
     changed: bool = False  # whether cleaning changed it
     tidied: str = ""  # what was taken out of it, counted by step, as JSON
     failed: str = ""  # every filter rule that it fails, between spaces
+    measures: bytes = b""  # float32 of `reasons.MEASURES`: what each rule measured; empty where none was asked
     pii: str = ""  # what was found in it, counted by kind, as JSON
     leaked: str = ""  # the evaluation items in it, by number, between spaces
     passage: str = ""  # the first passage that it shares with one

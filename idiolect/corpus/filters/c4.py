@@ -4,6 +4,7 @@ The order and the details are those of datatrove 0.10.1 (c4_filters.py, C4Qualit
 made the corpus; its list of unwanted words is the business of `words.py`.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ SENTENCE_END = re.compile(r"[.!?…؟।॥։።]+[\"'”’»)\]]*(?=\s|$)|[。
 def edit(text: str, config: C4Config) -> tuple[str, Counter[str]]:
     """The text without the lines that C4 removes, and how many were removed by which rule.
 
-    A line for which the whole page is to be dropped stays: the page is judged by it afterwards (`failures`).
+    A line for which the whole page is to be dropped stays: the page is judged by it afterwards (`measures`).
     """
     small = text.lower()
     # What the page does not hold, no line of it does.
@@ -70,30 +71,31 @@ def _mentions_policy(small: str) -> bool:
     return any(phrase in small for phrase in POLICY)
 
 
-def failures(texts: list[str], config: C4Config) -> Iterator[tuple[str, np.ndarray]]:
-    """Each rule's name and whether each edited text fails it, in the order of `reasons.REASONS`."""
+def measures(texts: list[str], config: C4Config) -> Iterator[tuple[str, np.ndarray]]:
+    """Each rule's name and what it is asked about each edited text, in the order of `reasons.REASONS`."""
     if config.min_sentences:
-        yield "c4_few_sentences", _each(texts, lambda text: not _has_sentences(text, config.min_sentences))
+        yield "c4_few_sentences", _each(texts, lambda text: _n_sentences(text, 2 * config.min_sentences))
     if config.lorem_ipsum:
-        yield "c4_lorem_ipsum", _each(texts, lambda text: "lorem ipsum" in text.lower())
+        yield "c4_lorem_ipsum", _each(texts, lambda text: text.lower().count("lorem ipsum"))
     if config.curly_bracket:
-        yield "c4_curly_bracket", _each(texts, lambda text: "{" in text)
+        yield "c4_curly_bracket", _each(texts, lambda text: text.count("{"))
 
 
-def _each(texts: list[str], fails: Callable[[str], bool]) -> np.ndarray:
-    return np.fromiter(map(fails, texts), bool, len(texts))
+def _each(texts: list[str], measure: Callable[[str], float]) -> np.ndarray:
+    return np.fromiter(map(measure, texts), float, len(texts))
 
 
-def _has_sentences(text: str, at_least: int) -> bool:
+def _n_sentences(text: str, most: int) -> float:
+    """Sentences; NaN from `most` on, where counting would only cost time."""
     # Each of these ends a sentence; for most pages that is enough, at a tenth of the time.
-    if text.count(". ") + text.count("? ") + text.count("! ") >= at_least:
-        return True
+    if text.count(". ") + text.count("? ") + text.count("! ") >= most:
+        return math.nan
     n = 0
     for line in text.split("\n"):
         n += len(sentences(line))
-        if n >= at_least:
-            return True
-    return False
+        if n >= most:
+            return math.nan
+    return n
 
 
 def sentences(line: str) -> list[tuple[int, int]]:

@@ -12,16 +12,16 @@ import numpy as np
 
 from idiolect.corpus.filters.characters import LETTER, SENSE, UNSPACED_LANGUAGES
 from idiolect.corpus.filters.config import GopherConfig
-from idiolect.corpus.filters.ngrams import repeatable, repeats_exceed, top_characters
+from idiolect.corpus.filters.ngrams import repeatable, repeated_share, top_characters
 from idiolect.corpus.filters.stop_words import STOP_WORDS
 from idiolect.corpus.filters.tokens import Lines, Tokens, hash_of
 
 PARAGRAPHS = re.compile(r"\n{2,}")
-Failures = Iterator[tuple[str, np.ndarray]]
+Measures = Iterator[tuple[str, np.ndarray]]
 
 
-def failures(texts: list[str], languages: list[str], tokens: Tokens, config: GopherConfig) -> Failures:
-    """Each rule's name and whether each text fails it, in the order of `reasons.REASONS`."""
+def measures(texts: list[str], languages: list[str], tokens: Tokens, config: GopherConfig) -> Measures:
+    """Each rule's name and what it is asked about each text, in the order of `reasons.REASONS`; NaN: not asked."""
     yield from _words(languages, tokens, config)
     yield from _symbols(texts, tokens, config)
     yield from _lines(tokens, config)
@@ -36,32 +36,32 @@ def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
         return np.where(whole > 0, part / whole, np.nan)
 
 
-def _words(languages: list[str], tokens: Tokens, config: GopherConfig) -> Failures:
+def _words(languages: list[str], tokens: Tokens, config: GopherConfig) -> Measures:
     words = (tokens.token_flags & SENSE) != 0
     n = tokens.per_text(words)
     if config.min_words:
-        yield "gopher_few_words", n < config.min_words
+        yield "gopher_few_words", n
     if config.max_words:
-        yield "gopher_many_words", n > config.max_words
-    mean = _share(tokens.per_text(np.where(words, tokens.ends - tokens.starts, 0)), n)
+        yield "gopher_many_words", n
     spaced = np.array([language not in UNSPACED_LANGUAGES for language in languages], bool)
+    mean = _share(tokens.per_text(np.where(words, tokens.ends - tokens.starts, 0)), np.where(spaced, n, 0))
     if config.min_mean_word_length:
-        yield "gopher_short_words", spaced & (mean < config.min_mean_word_length)
+        yield "gopher_short_words", mean
     if config.max_mean_word_length:
-        yield "gopher_long_words", spaced & (mean > config.max_mean_word_length)
+        yield "gopher_long_words", mean
 
 
-def _symbols(texts: list[str], tokens: Tokens, config: GopherConfig) -> Failures:
+def _symbols(texts: list[str], tokens: Tokens, config: GopherConfig) -> Measures:
     def count(of: str) -> np.ndarray:
         return np.fromiter((text.count(of) for text in texts), np.int64, len(texts))
 
     if config.max_hashes:
-        yield "gopher_hashes", _share(count("#"), tokens.counts) > config.max_hashes
+        yield "gopher_hashes", _share(count("#"), tokens.counts)
     if config.max_ellipses:
-        yield "gopher_ellipses", _share(count("...") + count("…"), tokens.counts) > config.max_ellipses
+        yield "gopher_ellipses", _share(count("...") + count("…"), tokens.counts)
 
 
-def _lines(tokens: Tokens, config: GopherConfig) -> Failures:
+def _lines(tokens: Tokens, config: GopherConfig) -> Measures:
     if not config.max_bullet_lines and not config.max_ellipsis_lines:
         return
     lines = tokens.lines
@@ -70,10 +70,10 @@ def _lines(tokens: Tokens, config: GopherConfig) -> Failures:
         bullets = lines.filled.copy()
         begin = tokens.codes[tokens.starts[lines.first_token[bullets]]]
         bullets[bullets] = (begin == ord("-")) | (begin == ord("•"))
-        yield "gopher_bullets", _share(lines.per_text(bullets), n) > config.max_bullet_lines
+        yield "gopher_bullets", _share(lines.per_text(bullets), n)
     if config.max_ellipsis_lines:
         ellipses = _end_in_ellipsis(tokens, lines)
-        yield "gopher_ellipsis_lines", _share(lines.per_text(ellipses), n) > config.max_ellipsis_lines
+        yield "gopher_ellipsis_lines", _share(lines.per_text(ellipses), n)
 
 
 def _end_in_ellipsis(tokens: Tokens, lines: Lines) -> np.ndarray:
@@ -86,29 +86,29 @@ def _end_in_ellipsis(tokens: Tokens, lines: Lines) -> np.ndarray:
     return ends
 
 
-def _kinds_of_words(languages: list[str], tokens: Tokens, config: GopherConfig) -> Failures:
+def _kinds_of_words(languages: list[str], tokens: Tokens, config: GopherConfig) -> Measures:
     if config.min_alphabetic_words:
         letters = tokens.per_text((tokens.token_flags & LETTER) != 0)
-        yield "gopher_few_letters", _share(letters, tokens.counts) < config.min_alphabetic_words
+        yield "gopher_few_letters", _share(letters, tokens.counts)
     if config.min_stop_words:
-        yield "gopher_few_stop_words", _few_stop_words(languages, tokens, config.min_stop_words)
+        yield "gopher_few_stop_words", _stop_words(languages, tokens)
 
 
-def _few_stop_words(languages: list[str], tokens: Tokens, at_least: int) -> np.ndarray:
-    """Whether a text has too few different stop words; never for a language whose stop words we don't know."""
-    few = np.zeros(len(languages), bool)
+def _stop_words(languages: list[str], tokens: Tokens) -> np.ndarray:
+    """How many different stop words a text has; NaN for a language whose stop words we don't know."""
+    found = np.full(len(languages), np.nan)
     of_language = np.array(languages, object)
     for language in set(languages) & STOP_WORDS.keys():
-        chosen = of_language == language
-        found = np.zeros(len(languages), np.int64)
+        n = np.zeros(len(languages), np.int64)
         for word in STOP_WORDS[language]:
             here = np.flatnonzero(tokens.hashes == np.uint64(hash_of(word)))
-            found[np.unique(tokens.owner[here])] += 1
-        few |= chosen & (found < at_least)
-    return few
+            n[np.unique(tokens.owner[here])] += 1
+        chosen = of_language == language
+        found[chosen] = n[chosen]
+    return found
 
 
-def _repeated_pieces(texts: list[str], config: GopherConfig) -> Failures:
+def _repeated_pieces(texts: list[str], config: GopherConfig) -> Measures:
     pieces = (
         ("paragraph", _paragraphs, config.max_repeated_paragraphs, config.max_repeated_paragraph_characters),
         ("line", _pieces_of_lines, config.max_repeated_lines, config.max_repeated_line_characters),
@@ -120,9 +120,9 @@ def _repeated_pieces(texts: list[str], config: GopherConfig) -> Failures:
         n, again, characters = np.array(found, np.int64).reshape(-1, 3).T
         lengths = np.fromiter(map(len, texts), np.int64, len(texts))
         if share:
-            yield f"gopher_repeated_{name}s", _share(again, n) > share
+            yield f"gopher_repeated_{name}s", _share(again, n)
         if share_of_characters:
-            yield f"gopher_repeated_{name}_characters", _share(characters, lengths) > share_of_characters
+            yield f"gopher_repeated_{name}_characters", _share(characters, lengths)
 
 
 def _paragraphs(text: str) -> list[str]:
@@ -143,14 +143,14 @@ def repeated(pieces: list[str]) -> tuple[int, int, int]:
     return n, again, sum(map(len, pieces)) - sum(map(len, kinds)) if again else 0
 
 
-def _repeated_words(tokens: Tokens, config: GopherConfig) -> Failures:
-    tops = {n: share for n in (2, 3, 4) if (share := getattr(config, f"max_top_{n}_gram"))}
+def _repeated_words(tokens: Tokens, config: GopherConfig) -> Measures:
+    tops = [n for n in (2, 3, 4) if getattr(config, f"max_top_{n}_gram")]
     if tops:
         filled = top_characters(tokens, max(tops))
-        for n, share in tops.items():
-            yield f"gopher_top_{n}_gram", _share(filled[n], tokens.lengths) > share
-    runs = {n: share for n in range(5, 11) if (share := getattr(config, f"max_repeated_{n}_grams"))}
+        for n in tops:
+            yield f"gopher_top_{n}_gram", _share(filled[n], tokens.lengths)
+    runs = {n: limit for n in range(5, 11) if (limit := getattr(config, f"max_repeated_{n}_grams"))}
     if runs:
         twice = repeatable(tokens)
-        for n, share in runs.items():
-            yield f"gopher_repeated_{n}_grams", repeats_exceed(tokens, twice, n, share)
+        for n, limit in runs.items():
+            yield f"gopher_repeated_{n}_grams", repeated_share(tokens, twice, n, limit)

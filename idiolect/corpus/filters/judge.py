@@ -1,4 +1,4 @@
-"""All rule sets held to many texts at once: which rules does each text fail?
+"""All rule sets held to many texts at once: what does each rule measure, and which rules does each text fail?
 
 Every rule is asked of every text, whatever it failed before, so that the audit can tell what each rule drops alone,
 what only it drops, and what all drop together. The words are split once for all rules.
@@ -11,12 +11,15 @@ import numpy as np
 
 from idiolect.corpus.filters import c4, fineweb, gopher
 from idiolect.corpus.filters.config import FilterConfig
+from idiolect.corpus.filters.reasons import MEASURES
 from idiolect.corpus.filters.tokens import Tokens
 from idiolect.corpus.filters.words import Listed
 
+PLACES = {rule: place for place, rule in enumerate(MEASURES)}
+
 
 class Judge:
-    """The rules that a config switches on: `edit` first, then `failed`. Cheap to make, and it can be pickled."""
+    """The rules that a config switches on: `edit` first, then `measured`. Cheap to make, and it can be pickled."""
 
     def __init__(self, config: FilterConfig):
         """Raises DataError when a word list can't be read."""
@@ -36,26 +39,34 @@ class Judge:
         edited = [c4.edit(text, self.config.c4) for text in texts]
         return [text for text, _ in edited], [removed for _, removed in edited]
 
-    def failed(self, texts: list[str], languages: list[str]) -> list[list[str]]:
-        """For each text the names of all rules it fails, in the order of `reasons.REASONS`."""
+    def measured(self, texts: list[str], languages: list[str]) -> tuple[list[list[str]], np.ndarray]:
+        """For each text the names of all rules it fails, in the order of `reasons.REASONS`; and float32[texts,
+        MEASURES], what each rule measures in it, NaN where a rule was not asked."""
         failed: list[list[str]] = [[] for _ in texts]
-        for rule, fails in self._verdicts(texts, languages) if texts else ():
-            for i in fails.nonzero()[0]:
+        measures = np.full((len(texts), len(MEASURES)), np.nan, np.float32)
+        for rule, values in self._measures(texts, languages) if texts else ():
+            measures[:, PLACES[rule]] = values
+            # Compared before they are rounded: a verdict is exact.
+            for i in MEASURES[rule].fails(values, MEASURES[rule].limit_in(self.config)).nonzero()[0]:
                 failed[i].append(rule)
-        return failed
+        return failed, measures
+
+    def failed(self, texts: list[str], languages: list[str]) -> list[list[str]]:
+        """The names alone."""
+        return self.measured(texts, languages)[0]
 
     def rules(self) -> list[str]:
         """The names of the rules that are on."""
-        return [rule for rule, _ in self._verdicts([""], [""])]
+        return [rule for rule, _ in self._measures([""], [""])]
 
-    def _verdicts(self, texts: list[str], languages: list[str]) -> Iterator[tuple[str, np.ndarray]]:
+    def _measures(self, texts: list[str], languages: list[str]) -> Iterator[tuple[str, np.ndarray]]:
         config = self.config
         tokens = Tokens(texts) if config.gopher.use or config.fineweb.use else None
         if config.gopher.use:
-            yield from gopher.failures(texts, languages, tokens, config.gopher)
+            yield from gopher.measures(texts, languages, tokens, config.gopher)
         if config.c4.use:
-            yield from c4.failures(texts, config.c4)
+            yield from c4.measures(texts, config.c4)
         if config.fineweb.use:
-            yield from fineweb.failures(texts, tokens, config.fineweb)
+            yield from fineweb.measures(texts, tokens, config.fineweb)
         if self._listed:
-            yield from self._listed.failures(texts, languages)
+            yield from self._listed.measures(texts, languages)

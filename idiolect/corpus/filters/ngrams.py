@@ -110,13 +110,13 @@ def repeatable(tokens: Tokens) -> np.ndarray:
     return twice
 
 
-def repeats_exceed(tokens: Tokens, twice: np.ndarray, n: int, share: float) -> np.ndarray:
-    """Whether more than this share of each text's characters are runs of n words that came before in it.
+def repeated_share(tokens: Tokens, twice: np.ndarray, n: int, limit: float) -> np.ndarray:
+    """The share of each text's characters that are runs of n words that came before in it; NaN: under half the limit.
 
     Runs are compared as written without spaces and counted from left to right without overlap, as in
     datatrove/pipeline/filters/gopher_repetition_filter.py, find_all_duplicate. A run that comes twice is shorter than
     WINDOW or begins `twice` (see `repeatable`), and most texts are cleared by what their repeated runs cover at most;
-    only the others are walked through.
+    only the others are walked through: those that may fail, and those near enough to be shown as having just passed.
     """
     whole = max(tokens.n - n + 1, 0)
     short = tokens.compact[n:][:whole] - tokens.compact[:whole] < WINDOW
@@ -129,16 +129,17 @@ def repeats_exceed(tokens: Tokens, twice: np.ndarray, n: int, share: float) -> n
     begins, ends = tokens.compact[later], tokens.compact[later + n]
     gained = ends - np.maximum(begins, np.concatenate(([0], ends[:-1])))
     covered = np.bincount(tokens.owner[later], gained, len(tokens.counts))
-    exceed = covered > share * tokens.lengths
-    if exceed.any():
+    shares = np.full(len(covered), np.nan)
+    near = np.flatnonzero(covered > limit / 2 * tokens.lengths)
+    if len(near):
         group = np.repeat(np.arange(len(groups.sizes)), groups.sizes)
         order = np.argsort(groups.places)
         places, group = groups.places[order], group[order]
-        for text in np.flatnonzero(exceed):
+        for text in near:
             some = slice(*np.searchsorted(places, tokens.first[text : text + 2]))
             characters = _walk(places[some].tolist(), group[some].tolist(), n, tokens.compact)
-            exceed[text] = characters / tokens.lengths[text] > share
-    return exceed
+            shares[text] = characters / tokens.lengths[text]
+    return shares
 
 
 def _walk(places: list[int], group: list[int], n: int, compact: np.ndarray) -> int:

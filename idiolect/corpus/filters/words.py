@@ -4,6 +4,7 @@ The idea is C4's (its list of "dirty, naughty, obscene or otherwise bad words");
 2104.08758): such lists drop the writing of and about minorities, and health, far more than what they were meant for.
 """
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -32,19 +33,18 @@ class Listed:
             language, path = match.groups() if match else ("", name)
             self._lists.setdefault(language, Phrases()).add(_read(path))
 
-    def failures(self, texts: list[str], languages: list[str]) -> Iterator[tuple[str, np.ndarray]]:
-        """The rule's name and whether each text fails it."""
-        fails = [self._fails(text, language) for text, language in zip(texts, languages, strict=True)]
-        yield "words_listed", np.array(fails, bool)
+    def measures(self, texts: list[str], languages: list[str]) -> Iterator[tuple[str, np.ndarray]]:
+        """The rule's name and the listed words in each text, in multiples of what it takes to fall."""
+        yield "words_listed", np.array(list(map(self._hits, texts, languages)), float)
 
-    def _fails(self, text: str, language: str) -> bool:
+    def _hits(self, text: str, language: str) -> float:
         lists = [self._lists[key] for key in {"", language} if key in self._lists]
         if not lists:
-            return False
+            return math.nan
         folded = fold(text)
         words = WORD.findall(folded)
         hits = sum(phrases.count(folded, words) for phrases in lists)
-        return hits >= self.config.min_hits and hits >= self.config.min_share * max(len(words), 1)
+        return hits / max(self.config.min_hits, self.config.min_share * len(words))
 
 
 class Phrases:

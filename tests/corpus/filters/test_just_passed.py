@@ -5,7 +5,8 @@ import pyarrow as pa
 
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.filters.perplexity import figures
-from idiolect.corpus.judged import SHOWN, Verdicts
+from idiolect.corpus.judged import Verdicts
+from idiolect.corpus.near import SHOWN, Nearest
 
 
 def test_the_kept_documents_nearest_to_the_threshold_are_shown():
@@ -15,12 +16,23 @@ def test_the_kept_documents_nearest_to_the_threshold_are_shown():
         "id": [f"{n:02d}" for n in range(41)], "source": ["s"] * 41, "text": [f"text {n}" for n in range(41)],
         "reason": [""] * 39 + ["too_short"] * 2, "language": ["en"] * 41,
         "digest": [bytes([n]) * 16 for n in range(41)],
-        "quality": scores, "nats_per_byte": np.full(41, np.nan, np.float32),
+        "pii": [""] * 41, "measures": [b""] * 41, "quality": scores, "nats_per_byte": np.full(41, np.nan, np.float32),
     })  # fmt: skip
     verdicts = Verdicts([table], config, {})
     reasons = verdicts.enter(table)
     assert list(reasons[:20]) == ["low_quality"] * 20
-    assert [row["id"] for row in verdicts.narrowly()["low_quality"]] == ["20", "21", "22"][:SHOWN]
+    nearest = Nearest(config)
+    table = nearest.enter(table, reasons, verdicts.measures(table))
+    found = nearest.about("low_quality")
+    assert [row["id"] for row in found["kept_samples"]] == ["20", "21", "22"][:SHOWN]
+    assert found["kept_samples"][1] | {"text": ""} == {
+        "id": "21",
+        "source": "s",
+        "text": "",
+        "value": 0.525,
+        "limit": 0.5,
+    }
+    assert table["value"].to_pylist()[19] == scores[19] and table["limit"].to_pylist()[19] == 0.5
 
 
 def test_the_histogram_of_prices_counts_every_document_once():
