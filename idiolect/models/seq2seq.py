@@ -1,13 +1,12 @@
 """A recurrent encoder-decoder with attention: the encoder reads a source from both sides, the decoder writes on.
 
-Start at `Seq2Seq.forward`. All targets are read at once by fused cells, and attend at once: nothing that is found in
-the source enters the decoder's next step (config/seq2seq.py says why). What the source is about as a whole, the mean of
+Start at `Seq2Seq.forward`, then seq2seq_decoder.py. All targets are read at once by fused cells, and attend at once,
+unless what is found in the source is to enter the decoder's next step. What the source is about as a whole, the mean of
 its annotations (arXiv 1703.04357, section 3), enters every step (arXiv 1406.1078, section 2.2). Where documents change,
 the states of both begin anew (segments.py). Tensors of cells stand time first, (T, B, D).
 """
 
 import math
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -16,12 +15,12 @@ from torch import Tensor, nn
 from idiolect.models.config import Seq2SeqConfig
 from idiolect.models.initialise import Row, initialise
 from idiolect.models.layers import Embedding, Linear, build_dropout
-from idiolect.models.masks import Reach
 from idiolect.models.measure import check_memory
 from idiolect.models.recurrent import Layer
 from idiolect.models.recurrent_cache import RecurrentCache
-from idiolect.models.segments import Segments, State, document_segments, prefix_segments
-from idiolect.models.source_attention import SourceAttention
+from idiolect.models.segments import Segments, State, document_segments
+from idiolect.models.seq2seq_decoder import Cuts, build_decoder
+from idiolect.models.source_attention import Source, SourceAttention
 from idiolect.models.source_masks import given, of_source, seeing
 
 
@@ -43,16 +42,6 @@ def seq2seq_table(config: Seq2SeqConfig) -> list[Row]:
         ("attention.*weight", "fan_in", 1.0),
         ("summarise.weight", "fan_in", 1.0),
     ]
-
-
-@dataclass(frozen=True)
-class Source:
-    """The encoded source as the decoder sees it: annotations, who sees which, and their mean (B, T or 1, D)."""
-
-    memory_BSD: Tensor
-    reach: Reach
-    blind_BT1: Tensor | None
-    mean_BTD: Tensor
 
 
 class BothWays(nn.Module):
@@ -86,9 +75,8 @@ class Seq2Seq(nn.Module):
         self.embed = Embedding(vocabulary_size, config.d_model)
         self.encoder = nn.ModuleList(BothWays(config) for _ in range(config.n_layers))
         self.summarise = Linear(config.d_model, config.d_model, bias=False)
-        self.decoder = nn.ModuleList(Layer(config.cells, *widths) for widths in config.layer_widths["decoder"])
+        self.decoder = build_decoder(config)
         self.attention = SourceAttention(config)
-        self.attends_after = 0 if config.feed_context else config.resolved_n_decoder_layers - 1
         self.unembed = None if config.tied_head else Embedding(vocabulary_size, config.d_model)
         self.dropout = build_dropout(config.dropout)
 
@@ -100,14 +88,13 @@ class Seq2Seq(nn.Module):
         """Hidden states (B, T, D). The source is given here, or was to `new_cache`. Raises RecipeError without one."""
         assert cache is None or document_BT is None, "a cache holds one document a row"
         if cache is not None:
-            hidden_BTD, states = self._read_cached(tokens_BT, cache.states, None)
+            hidden_BTD, states = self._read_cached(tokens_BT, cache.states, Cuts())
             cache.advance(states, tokens_BT, can_be_cut=True)
             return hidden_BTD, cache
         memory_BSD = self.encode(given(source_BS), source_mask_BS, source_document_BS)
-        source = self._view(memory_BSD, of_source(source_mask_BS, document_BT, source_document_BS))
-        segments = None if document_BT is None else document_segments(document_BT, continues=False)
-        hidden_BTD, _ = self._read(tokens_BT, self._new_states(len(tokens_BT)), source, segments, document_BT)
-        return hidden_BTD, None
+        mask_BTS = of_source(source_mask_BS, document_BT, source_document_BS)
+        before = self.decoder.new_states(len(tokens_BT))
+        return self._read(tokens_BT, before, memory_BSD, mask_BTS, Cuts.between(document_BT))[0], None
 
     def encode(
         self, source_BS: Tensor, source_mask_BS: Tensor | None = None, source_document_BS: Tensor | None = None
@@ -126,50 +113,25 @@ class Seq2Seq(nn.Module):
             x_SBD = self.dropout(layer(x_SBD, segments, flipped))
         return x_SBD.transpose(0, 1)
 
-    def _view(self, memory_BSD: Tensor, mask_BTS: Tensor | None) -> Source:
-        reach, blind_BT1 = seeing(mask_BTS)
-        if mask_BTS is None:
-            mean_BTD = memory_BSD.mean(1, keepdim=True)
-        else:
-            weights_BTS = mask_BTS.to(memory_BSD.dtype)
-            mean_BTD = (weights_BTS / weights_BTS.sum(-1, keepdim=True).clamp_min(1)) @ memory_BSD
-        return Source(memory_BSD, reach, blind_BT1, self.summarise(mean_BTD))
-
     def _read(
-        self, tokens_BT: Tensor, before: list[State], source: Source, segments: Segments | None,
-        document_BT: Tensor | None = None,
-    ) -> tuple[Tensor, list[State]]:  # fmt: skip
-        """Hidden states (B, T, D) and every layer's state at the end."""
-        begins_TB1 = None
-        if document_BT is not None:
-            begins_BT = torch.ones_like(document_BT, dtype=torch.bool)
-            begins_BT[:, 1:] = document_BT[:, 1:] != document_BT[:, :-1]
-            begins_TB1 = begins_BT.t()[..., None]
-        x_TBD = self.dropout(self.embed(tokens_BT.t())) + source.mean_BTD.transpose(0, 1)
-        states = []
-        for number, (layer, state) in enumerate(zip(self.decoder, before, strict=True)):
-            x_TBD, after = layer(x_TBD, state, segments)
-            states.append(after)
-            if number == self.attends_after:
-                x_TBD = self.attention(x_TBD, state[0], begins_TB1, source.memory_BSD, source.reach, source.blind_BT1)
-            x_TBD = self.dropout(x_TBD)
+        self, tokens_BT: Tensor, before: list[State], memory_BSD: Tensor, mask_BTS: Tensor | None, cuts: Cuts
+    ) -> tuple[Tensor, list[State]]:
+        """Hidden states (B, T, D) and every layer's state at the end; `mask_BTS` is True where a target sees."""
+        source = Source(memory_BSD, self.attention.keys(memory_BSD), *seeing(mask_BTS))
+        mean_BTD = self.summarise(_mean(memory_BSD, mask_BTS))
+        x_TBD = self.dropout(self.embed(tokens_BT.t())) + mean_BTD.transpose(0, 1)
+        x_TBD, states = self.decoder(x_TBD, before, source, cuts, self.attention, self.dropout)
         return x_TBD.transpose(0, 1), states
 
-    def _read_cached(
-        self, tokens_BT: Tensor, before: list[State], segments: Segments | None
-    ) -> tuple[Tensor, list[State]]:
-        # The source stands behind the layers' states, as a state that no token changes.
-        *layers, (memory_BSD, mask_BS) = before
-        source = self._view(memory_BSD, mask_BS[:, None])
-        hidden_BTD, states = self._read(tokens_BT, layers, source, segments)
+    def _read_cached(self, tokens_BT: Tensor, before: list[State], cuts: Cuts) -> tuple[Tensor, list[State]]:
+        # The source stands behind the decoder's states, as a state that no token changes.
+        *states, (memory_BSD, mask_BS) = before
+        hidden_BTD, states = self._read(tokens_BT, states, memory_BSD, mask_BS[:, None], cuts)
         return hidden_BTD, [*states, (memory_BSD, mask_BS)]
 
     def _read_again(self, tokens_BT: Tensor, before: list[State], lengths_B: Tensor) -> list[State]:
         with torch.no_grad():
-            return self._read_cached(tokens_BT, before, prefix_segments(lengths_B))[1]
-
-    def _new_states(self, n_rows: int) -> list[State]:
-        return [layer.new_state(n_rows) for layer in self.decoder]
+            return self._read_cached(tokens_BT, before, Cuts.after(lengths_B))[1]
 
     def head(self, hidden: Tensor) -> Tensor:
         return F.linear(hidden, self.head_weight)
@@ -191,4 +153,12 @@ class Seq2Seq(nn.Module):
         """
         memory_BSD = self.encode(given(source_BS), source_mask_BS)
         mask_BS = torch.ones_like(source_BS, dtype=torch.bool) if source_mask_BS is None else source_mask_BS
-        return RecurrentCache([*self._new_states(n_rows), (memory_BSD, mask_BS)], self._read_again)
+        return RecurrentCache([*self.decoder.new_states(n_rows), (memory_BSD, mask_BS)], self._read_again)
+
+
+def _mean(memory_BSD: Tensor, mask_BTS: Tensor | None) -> Tensor:
+    """The mean of what each target sees, (B, T or 1, D); nothing where it sees nothing."""
+    if mask_BTS is None:
+        return memory_BSD.mean(1, keepdim=True)
+    weights_BTS = mask_BTS.to(memory_BSD.dtype)
+    return (weights_BTS / weights_BTS.sum(-1, keepdim=True).clamp_min(1)) @ memory_BSD

@@ -19,4 +19,13 @@ SOURCE_VARIANTS = {
     "luong dot": Seq2SeqConfig(**SMALL, attention="dot", tied_head=False),
     "luong general": Seq2SeqConfig(**SMALL, n_decoder_layers=1),
     "luong concat, fed": Seq2SeqConfig(**SMALL, attention="concat", feed_context=True),
+    "luong, input fed": Seq2SeqConfig(**SMALL, input_feeding=True),
+    "bahdanau, all fed": Seq2SeqConfig(
+        **SMALL | dict(n_layers=1),
+        n_decoder_layers=3,
+        cell="gru",
+        attention="bahdanau",
+        feed_context=True,
+        input_feeding=True,
+    ),  # fmt: skip
 }

@@ -93,9 +93,10 @@ def scored_by_hand(model, name, state, before, memory):
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 @pytest.mark.parametrize("name", ["dot", "general", "concat", "bahdanau"])
-def test_a_decoder_step_by_step_by_hand(name, cell):
+@pytest.mark.parametrize("feeding", [False, True])
+def test_a_decoder_step_by_step_by_hand(name, cell, feeding):
     """The whole model in loops over single tokens, with torch's own cells, against all at once."""
-    config = Seq2SeqConfig(context_length=24, d_model=8, cell=cell, attention=name)
+    config = Seq2SeqConfig(context_length=24, d_model=8, cell=cell, attention=name, input_feeding=feeding)
     model = build_open(config, V).eval()
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
@@ -103,12 +104,15 @@ def test_a_decoder_step_by_step_by_hand(name, cell):
             parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.3)
     source, tokens = draw_tokens(1, 6, V, seed=1), draw_tokens(1, 5, V)
 
-    def steps(layer, inputs):
+    def cell_of(layer):
         own = (torch.nn.GRUCell if cell == "gru" else torch.nn.LSTMCell)(layer.input_weight.shape[1], layer.d_out)
         own.weight_ih.data, own.weight_hh.data = layer.input_weight.data, layer.hidden_weight.data
         first, second = layer._biases()
         own.bias_ih.data, own.bias_hh.data = first.data, second.data
-        state, found = None, []
+        return own
+
+    def steps(layer, inputs):
+        own, state, found = cell_of(layer), None, []
         for x in inputs:
             state = own(x[None], state)
             found.append((state if cell == "gru" else state[0])[0])
@@ -120,9 +124,11 @@ def test_a_decoder_step_by_step_by_hand(name, cell):
         back = steps(model.encoder[0].backwards, read[::-1])[::-1]
         memory = [torch.cat(both) for both in zip(ahead, back, strict=True)]
         summary = model.summarise.weight @ torch.stack(memory).mean(0)
-        states = steps(model.decoder[0], [x + summary for x in model.embed(tokens[0])])
-        before, rows = torch.zeros(8), []
-        for state in states:
+        own, carried, before, rows = cell_of(model.decoder[0]), None, torch.zeros(8), []
+        for token in model.embed(tokens[0]):
+            read = torch.cat((token + summary, rows[-1] if rows else torch.zeros(8))) if feeding else token + summary
+            carried = own(read[None], carried)
+            state = (carried if cell == "gru" else carried[0])[0]
             weights = torch.stack([scored_by_hand(model, name, state, before, m) for m in memory]).softmax(0)
             found = sum(w * m for w, m in zip(weights, memory, strict=True))
             rows.append(torch.tanh(model.attention.combine.weight @ torch.cat((found, state))))
@@ -143,6 +149,8 @@ GOLDEN = {
     "luong dot": [3.687786, 3.621045, 3.562917, 3.51133],
     "luong general": [3.985575, 3.853812, 3.740974, 3.6409],
     "luong concat, fed": [3.601911, 3.561845, 3.527083, 3.496379],
+    "luong, input fed": [3.648507, 3.60605, 3.568139, 3.533675],
+    "bahdanau, all fed": [3.607911, 3.513623, 3.448247, 3.397655],
 }
 
 

@@ -12,9 +12,8 @@ from idiolect.models.config.recurrent import GRUConfig, LSTMConfig
 class Seq2SeqConfig(Config):
     """A recurrent encoder-decoder with attention (arXiv 1409.0473, 1508.04025).
 
-    What the decoder has attended to can be fed to its upper layers, not into its own next step (Luong et al., section
-    3.3; Bahdanau et al., equation 6): that would make training go token by token, for a gain the upper layers have too
-    (arXiv 1609.08144, section 3).
+    What the decoder has attended to can be fed to its upper layers (arXiv 1609.08144, section 3), which costs nothing,
+    or into its own next step (Luong et al., section 3.3), which makes training go token by token. Both are off.
     """
 
     reads: ClassVar[str] = "source"
@@ -36,6 +35,11 @@ class Seq2SeqConfig(Config):
     )
     feed_context: bool = field(
         False, "the first decoder layer attends, and the others read what it found; false: the last one attends"
+    )
+    input_feeding: bool = field(
+        False,
+        "each step of the decoder reads what was found for the target before it (Luong et al., section 3.3); off, "
+        "since no fused kernel can then run over the targets",
     )
     bias: bool = field(True, "vectors added inside the cells (the head never has one)")
     dropout: float = field(0.0, "share of activations dropped between layers and before the head", ge=0.0, lt=1.0)
@@ -65,12 +69,18 @@ class Seq2SeqConfig(Config):
         return self.attention in ("bahdanau", "concat")
 
     @property
+    def attends_after(self) -> int:
+        """The decoder layer after which the source is looked at."""
+        return 0 if self.feed_context else self.resolved_n_decoder_layers - 1
+
+    @property
     def layer_widths(self) -> dict[str, list[tuple[int, int]]]:
         """(input, output) width of every layer of cells; the encoder's two directions stand one after the other."""
         d = self.d_model
+        first = (2 * d if self.input_feeding else d, d)
         return {
             "encoder": [(d, d // 2)] * (2 * self.n_layers),
-            "decoder": [(d, d)] * self.resolved_n_decoder_layers,
+            "decoder": [first] + [(d, d)] * (self.resolved_n_decoder_layers - 1),
         }
 
     def count_parameters(self, vocabulary_size: int) -> dict[str, int]:
