@@ -137,7 +137,7 @@ def said(sample: dict, measure: dict | None) -> str:
         return f"{_number(value)} {measure['what']}"
     # As many digits as it takes to tell the two apart.
     digits = next((n for n in range(2, 7) if _number(value, n) != _number(limit, n)), 2)
-    side = {"below": "at least", "above": "at most", "from": "less than"}[measure["falls"]]
+    side = {"below": "at least", "above": "at most", "from": "less than"}.get(measure["falls"], "")
     return f"{_number(value, digits)} {measure['what']} (limit: {side} {_number(limit, digits)})"
 
 

@@ -17,6 +17,7 @@ from idiolect.corpus.audit.lookup import Wanted, check, documents, sample
 from idiolect.corpus.audit.origins import origins
 from idiolect.corpus.audit.summary import summary
 from idiolect.corpus.explain import REASONS
+from idiolect.corpus.near import said
 from idiolect.errors import RecipeError
 from idiolect.progress import Progress, show_bytes
 from idiolect.recipe import Recipe, load_recipe
@@ -56,7 +57,8 @@ def shown_corpus(request: Request, progress: Progress) -> dict:
         rows = documents(folder, wanted)
         rows = sample(rows, n, recipe.seed) if n is not None else list(itertools.islice(rows, FIRST))
         show_pairs(progress, audit, wanted)
-        show_documents(progress, rows, whole=bool(wanted.id))
+        show_documents(progress, rows, audit, whole=bool(wanted.id))
+        show_nearest(progress, audit, wanted)
         if n is None and len(rows) == FIRST:
             progress.show(f"the first {FIRST}; for a sample of all: --sample {FIRST}")
     return {"documents": rows}
@@ -130,16 +132,33 @@ def show_passed_over(progress: Progress, audit: dict) -> None:
         progress.show(f"and {len(rows) - NAMED:,} more, in audit.json")
 
 
-def show_documents(progress: Progress, rows: list[dict], whole: bool) -> None:
+def show_documents(progress: Progress, rows: list[dict], audit: dict, whole: bool) -> None:
     """Each document under a line that says what it is; all of its text where one was asked for by its id."""
     for row in rows:
         about = [row.get(key) for key in ("id", "split", "reason", "source", "licence", "language", "label")]
         progress.show("")
         progress.show(visible(" · ".join(str(part) for part in about if part)), style="bold")
+        measure = audit["dropped"].get(row.get("reason"), {}).get("measure")
+        for why in (row.get("note"), said(row, measure)):
+            if why:
+                progress.show(visible(why))
         text = row["text"]
         progress.show(visible(text if whole or len(text) <= HEAD else text[:HEAD] + " …"))
     if not rows:
         progress.show("no document is like that")
+
+
+def show_nearest(progress: Progress, audit: dict, wanted: Wanted) -> None:
+    """Of one reason the kept documents that came nearest to falling, or what there is in their place."""
+    row = audit["dropped"].get(wanted.reason, {})
+    for stayed in row.get("kept_samples") or []:
+        progress.show("")
+        about = ("stayed", stayed["id"], stayed["source"], said(stayed, row.get("measure")))
+        progress.show(visible(" · ".join(part for part in about if part)), style="bold")
+        progress.show(visible(stayed["text"]))
+    if row.get("instead"):
+        progress.show("")
+        progress.show(row["instead"])
 
 
 def show_pairs(progress: Progress, audit: dict, wanted: Wanted) -> None:

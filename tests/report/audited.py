@@ -11,9 +11,12 @@ def audit() -> dict:
         "similarity": 0.871,
     }
 
-    def fell(documents: int, n_bytes: int, *texts: str, **more) -> dict:
-        samples = [drop | {"text": text} for text in texts]
+    def fell(documents: int, n_bytes: int, *texts: str, of: dict | None = None, **more) -> dict:
+        samples = [drop | {"text": text} | (of or {}) for text in texts]
         return {"documents": documents, "bytes": n_bytes, "samples": samples, **more}
+
+    def lay(value: float, limit: float) -> dict:
+        return {"value": value, "limit": limit}
 
     return {
         "read": {"files": 61, "documents": 24_118, "bytes": 81_200_312},
@@ -24,12 +27,18 @@ def audit() -> dict:
         },
         "kept_samples": [stay, stay | {"text": "Die Sonne stand schon tief, als sie das Dorf erreichten."}],
         "dropped": {
-            "bad_row": fell(3, 120, '{"txet": 1}'),
-            "too_short": fell(1970, 60_100, "Read more", "Share this", "Next"),
+            "bad_row": fell(3, 120, '{"txet": 1}', of={"note": "row 7: no text"}, instead="A row is one or none."),
+            "too_short": fell(
+                1970, 60_100, "Read more", "Share this", "Next", of=lay(9, 200),
+                measure={"what": "characters", "falls": "below"}, kept_samples=[stay | lay(201, 200)],
+            ),
             "language_other": fell(880, 1_900_000, "Le chat est sur la table et la souris dessous."),
             "gopher_short_words": fell(412, 900_000, "a b c d e f g h i j k l m n o p"),
             "c4_few_sentences": fell(1544, 1_300_000, "Home About Contact Login"),
-            "fineweb_newlines": fell(206, 240_000, "- one\n- two\n- three\n- four"),
+            "fineweb_newlines": fell(
+                206, 240_000, "- one\n- two\n- three\n- four", of=lay(0.3004, 0.3),
+                measure={"what": "line ends a word", "falls": "above"}, kept_samples=[stay | lay(0.2871, 0.3)],
+            ),
             "low_quality": fell(690, 2_100_000, "CLICK HERE best price buy now free shipping!!!", kept_samples=[stay]),
             "contaminated": fell(17, 55_000, "A man is sitting on a roof. He starts pulling up roofing."),
             "duplicate": fell(1703, 6_120_440, pairs=[{"dropped": stay, "kept": stay}]),

@@ -48,10 +48,13 @@ def test_the_page_tells_the_whole_story():
         "CC-BY-SA-4.0", "alike by 87.1\u202f%", "evaluation: hellaswag", "broken.pdf", "no text: it is a scan",
         "the threshold is 0.35", "0.971 [0.966, 0.976]", "captain, ship, sea", "at the end of the",
         "Nothing failed: gopher hashes", "gsm8k.jsonl", "of those looked for", "1.0\u202f%", "14 bands of 8 MinHash",
-        "alike by 80", "92.0\u202f%", "cut out", "187\u202fkB", "These just passed", "0.5\u00a0to\u00a00.8",
+        "alike by 80", "92.0\u202f%", "cut out", "187\u202fkB", "These came nearest to it", "0.5\u00a0to\u00a00.8",
         "times read",
         "what stays lies between 0.2 and 1.9", "Priced by: Kneser-Ney of order 5", "fell as surprising",
         "trailing space", "Every text was transformed: lowercase, stem", "robots.txt does not allow them",
+        "201 characters (limit: at least 200)", "9 characters (limit: at least 200)",
+        "0.29 line ends a word (limit: at most 0.3)", "0.3004 line ends a word (limit: at most 0.3)",
+        "row 7: no text", "A row is one or none.",
         "read 40 times", "Emma Woodhouse", "click here", "Heaps",
     ):  # fmt: skip
         assert " ".join(said.split()) in words, said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from idiolect.corpus.explain import REASONS
+from idiolect.corpus.near import said
 from idiolect.report import figures
 from idiolect.report.audit.documents import beside, quote, quotes
 from idiolect.report.charts import percent
@@ -136,14 +137,22 @@ def has_examples(row_: dict) -> bool:
 
 
 def examples(row_: dict, stands: str) -> Markup:
-    """Dropped documents of one reason; beside each the one kept in its stead, or some that stayed."""
+    """Dropped documents of one reason; beside each the one kept in its stead, or those that came near to falling."""
+    measure = part(row_, "measure")
     shown = [beside(pair["dropped"], pair["kept"], stands) for pair in (row_.get("pairs") or [])[:2]]
     for sample in (row_.get("samples") or [])[: 5 if not shown else 0]:
+        sample = placed(sample, measure)
         shown.append(beside(sample, sample["kept"]) if isinstance(sample.get("kept"), dict) else quote(sample))
-    stayed = row_.get("kept_samples") or []
-    return tag(
-        "div", shown, [tag("h4", "These just passed"), quotes(stayed, "kept")] if stayed else None, class_="examples"
-    )
+    stayed = [placed(sample, measure) for sample in row_.get("kept_samples") or []]
+    passed = [tag("h4", "These came nearest to it and stayed"), quotes(stayed, "kept")] if stayed else None
+    instead = tag("p", row_["instead"], class_="note") if row_.get("instead") and not stayed else None
+    return tag("div", shown, passed, instead, class_="examples")
+
+
+def placed(sample: dict, measure: dict) -> dict:
+    """The sample with its place among its notes: what was measured in it, and the limit."""
+    notes = [str(note) for note in (sample.get("note"), said(sample, measure)) if note]
+    return sample | {"note": " · ".join(notes)}
 
 
 def kept(audit: dict) -> Markup | None:
