@@ -155,7 +155,8 @@ class Bar:
 
     def _tail(self) -> str:
         seconds = time.monotonic() - self._started
-        rate = f"{self.done / seconds:,.0f} {self.unit}/s" if seconds > 0 and self.unit else ""
+        pace = self.done / seconds if seconds > 0 else 0.0
+        rate = f"{pace:{',.0f' if pace >= 10 else '.2g'}} {self.unit}/s" if pace and self.unit else ""
         return "  ".join(part for part in [rate, *(show_field(k, v) for k, v in self._fields.items())] if part)
 
     def _left(self) -> str:

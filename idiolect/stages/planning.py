@@ -1,5 +1,6 @@
 """Text and a budget become a recipe; a recipe becomes a forecast. The machine is measured anew each time."""
 
+import math
 import re
 import shutil
 from pathlib import Path
@@ -166,22 +167,24 @@ def forecast(job: Job) -> dict:
         recipe.model, vocabulary, micro, recipe.optim, device.torch.type, str(device.dtype).removeprefix("torch."),
         recipe.objective,
     )  # fmt: skip
-    tokens, unique = config.steps * config.batch_tokens, ready.split("train").n_tokens
+    steps = _steps_in_time(config, speed["tokens_per_second"])
+    tokens, unique = steps * config.batch_tokens, ready.split("train").n_tokens
     seconds = tokens / speed["tokens_per_second"]
     hours, price = seconds / 3600, recipe.plan.price_per_hour
     parts = planner.measure.parameters(recipe.model, vocabulary)
     named = ", ".join(f"{part} {show_count(n)}" for part, n in parts.items() if n and part != "total")
     held = ", ".join(f"{part} {show_bytes(n)}" for part, n in memory.items() if n and part not in ("peak", "resident"))
-    read = f"{config.steps:,} steps x {config.batch_tokens:,}; {tokens / unique:.2g} epochs of {show_count(unique)}"
+    read = f"{steps:,} steps x {config.batch_tokens:,}; {tokens / unique:.2g} epochs of {show_count(unique)}"
     read += " on average: each source's own stand below" if mixes(recipe) else ""
     timed = f"measured over {speed['steps']} steps, middle half {speed['low']:,.0f} to {speed['high']:,.0f}"
+    ended = f"train.budget_seconds ends it before its {config.steps:,} steps"
     rows = [
         ["parameters", show_count(parts["total"]), named],
         ["FLOPs a token", show_count(speed["flops_per_token"]), "training: forward and backward"],
         ["tokens", show_count(tokens), read],
         ["memory", show_bytes(memory["resident"]), held],
         ["speed", f"{speed['tokens_per_second']:,.0f} tokens/s", timed],
-        ["time", show_seconds(seconds), "training alone"],
+        ["time", show_seconds(seconds), ended if steps < config.steps else "training alone"],
         ["money", f"{hours * price:.2f} {recipe.plan.currency}" if price else "-", "at plan.price_per_hour"],
     ]
     for what, value, about in rows:
@@ -192,6 +195,13 @@ def forecast(job: Job) -> dict:
         "memory_bytes": memory, "tokens_per_second": speed["tokens_per_second"], "seconds": seconds,
         "money": hours * price if price else None,
     }  # fmt: skip
+
+
+def _steps_in_time(config, tokens_per_second: float) -> int:
+    """How many of its steps a run takes before its time budget, if it has one, ends it."""
+    if not config.budget_seconds:
+        return config.steps
+    return min(config.steps, math.ceil(config.budget_seconds * tokens_per_second / config.batch_tokens))
 
 
 def forecast_counts(job: Job, n_tokens: int) -> dict:

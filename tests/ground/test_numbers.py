@@ -2,7 +2,7 @@
 
 import pytest
 
-from idiolect.progress import show_count
+from idiolect.progress import Progress, show_count
 from idiolect.report.figures import THIN, short
 
 SAID = {
@@ -20,3 +20,12 @@ def test_three_digits_and_a_prefix(number):
 def test_a_unit_stands_behind_its_prefix():
     assert show_count(5_910_000, "B") == "5.91 MB" and show_count(12, "B") == "12 B"
     assert short(5_910_000, "B") == f"5.91{THIN}MB" and short(None, "B") == short(float("nan")) == "–"
+
+
+def test_a_pace_below_one_a_second_is_not_said_to_be_none(monkeypatch, capsys):
+    clock = iter(range(0, 1000, 8))
+    monkeypatch.setattr("idiolect.progress.time.monotonic", lambda: next(clock))
+    with Progress().bar("training", unit="steps") as bar:
+        bar.advance(2)
+    said = capsys.readouterr().err
+    assert " steps/s" in said and " 0 steps/s" not in said

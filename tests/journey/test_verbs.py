@@ -252,6 +252,16 @@ def test_plan_and_doctor_of_a_recipe(here, ask):
     assert all(set(f) == {"severity", "about", "says", "try"} for f in found["findings"])
 
 
+def test_a_plan_keeps_to_the_budget_of_time(here, ask, monkeypatch):
+    from idiolect.stages import planning
+
+    speed = {"tokens_per_second": 1000.0, "flops_per_token": 1e6, "steps": 3, "low": 900.0, "high": 1100.0}
+    monkeypatch.setattr(planning, "measure_training", lambda *_, **__: speed)
+    plans = {budget: ask("plan", "mine.toml", f"--train.budget_seconds={budget}")[1] for budget in (0, 2, 1000)}
+    assert plans[2]["tokens"] == 8 * 256 and plans[2]["seconds"] == pytest.approx(2, abs=0.1)
+    assert plans[0] == plans[1000] and plans[0]["tokens"] == 30 * 256
+
+
 def test_two_processes_train_together(here, tmp_path):
     """torchrun on a CPU: gloo, one run directory, the same steps as alone."""
     import subprocess
