@@ -49,7 +49,8 @@
     const place = document.getElementById("chart-main");
     if (!place || !chosen.unit) return;
     const colours = theme(), unit = chosen.unit, axis = chosen.axis;
-    const shown = (name, label, line) => ({ type: "scatter", mode: name === "validation" ? "lines+markers" : "lines", name: label,
+    const shown = (name, label, line) => ({ type: "scatter", name: label,
+      mode: name === "validation" || data[name][unit].filter((y) => y !== null).length < 2 ? "lines+markers" : "lines",
       x: data[name][axis], y: data[name][unit], line, marker: { size: 6, color: line.color }, connectgaps: true,
       hovertemplate: "%{y:.4f}<extra>" + label + "</extra>" });
     const traces = [shown("train", "training", { color: colours.train, width: 1.5 }),
@@ -90,7 +91,7 @@
       const place = document.getElementById("chart-" + key);
       if (!place) continue;
       const known = data.small[key].filter((y) => y !== null).sort((a, b) => a - b);
-      const trace = { type: "scatter", mode: "lines", x: data.train[chosen.axis], y: data.small[key], name: label,
+      const trace = { type: "scatter", mode: known.length > 1 ? "lines" : "markers", x: data.train[chosen.axis], y: data.small[key], name: label,
         line: { color: colours.model, width: 1.5 }, hovertemplate: "%{y:" + (formats[key] || ".4~s") + "}<extra></extra>" };
       const drawn = layout(colours, 190, "", "", { margin: { l: 44, r: 10, t: 8, b: 30 } });
       drawn.yaxis.tickformat = formats[key] || ".3~s";

@@ -3,7 +3,7 @@
 import pytest
 
 from idiolect.models import FAMILIES
-from idiolect.report.sections import headline, model
+from idiolect.report.sections import cost, curves, headline, model
 
 
 def run_of(kind: str, **parts) -> dict:
@@ -49,3 +49,16 @@ def test_the_model_section_says_how_it_reads():
     assert "gap" in str(model.section(run_of("bert", reads="both")))
     assert "source" in str(model.section(run_of("t5", reads="source")))
     assert "next token" in str(model.section(run_of("gpt", reads="left")))
+
+
+def test_what_counts_is_not_said_to_take_steps():
+    line = {"step": 1, "tokens": 5000, "ngrams": 1200, "seconds": 3.0, "validation_nats": 1.5}
+    zeros = {"parameters": {}, "flops_per_token": {"look_ups": 0, "training": 0}}
+    run = run_of("ngram", metrics=[line], model=zeros)
+    shown = str(curves.section(run))
+    assert "n-grams held" in shown and "chart-" not in shown and "guesses" not in shown
+    assert "followed" in str(model.section(run)) and "Arithmetic" not in str(model.section(run))
+    assert "FLOP" not in str(cost.section(run))
+    step = {"step": 1, "validation_nats": 1.5, "train_nats": 1.6, "tokens": 5, "seconds": 1.0}
+    learned = str(curves.section(run_of("gpt", metrics=[step])))
+    assert "chart-main" in learned and "The only evaluation" in learned

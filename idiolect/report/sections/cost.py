@@ -49,7 +49,7 @@ def operations(data: dict) -> float | None:
     if figures.is_number(given):
         return given
     one, tokens = part(part(data, "model"), "flops_per_token").get("training"), tokens_trained(data)
-    return one * tokens if figures.is_number(one) and tokens else None
+    return one * tokens if figures.is_number(one) and one and tokens else None
 
 
 def stage_times(cost: dict) -> Markup | None:

@@ -6,7 +6,8 @@ import math
 
 from idiolect.report import charts, figures
 from idiolect.report.markup import Markup, tag
-from idiolect.report.sections import absent, floors_of, fold, frame, plain, table
+from idiolect.report.sections import absent, facts, floors_of, fold, frame, plain, table
+from idiolect.report.sections.headline import counts
 
 GLOSS = "Each step the model guesses, is told, and is changed a little. Falling is learning."
 UNITS = {"bits_per_byte": "bits per byte", "nats": "nats per token"}
@@ -16,6 +17,7 @@ SMALL = {
     "tokens_per_second": "tokens per second",
     "mfu": "share of peak FLOP/s",
 }
+GLOSS_COUNTED = "The text was read once and what follows what was counted: no steps, and no curve."
 AXES = {"step": "steps", "tokens": "tokens", "seconds": "seconds"}
 
 
@@ -26,6 +28,8 @@ def section(data: dict) -> Markup:
     ]
     if not lines:
         return frame("training", "Training", GLOSS, absent("This run logged no steps", "idiolect train"))
+    if counts(data):
+        return frame("training", "Training", GLOSS_COUNTED, counted(lines[-1]))
     drawn = curve_data(data)
     units = [
         unit for unit in UNITS if any(value is not None for value in drawn["train"][unit] + drawn["validation"][unit])
@@ -50,6 +54,16 @@ def section(data: dict) -> Markup:
         tag("div", charts_below, class_="multiples"),
         evaluations(lines),
     )
+
+
+def counted(line: dict) -> Markup:
+    """What counting left: the one line of its metrics, in figures."""
+    known = {
+        "tokens counted": figures.short(line.get("tokens")), "n-grams held": figures.short(line.get("ngrams")),
+        "tokens per second": figures.short(line.get("tokens_per_second")),
+        **{f"validation, {UNITS[unit]}": figures.significant(line.get(f"validation_{unit}")) for unit in UNITS},
+    }  # fmt: skip
+    return facts([(name, value) for name, value in known.items() if value != figures.DASH])
 
 
 def curve_data(data: dict) -> dict:
@@ -158,6 +172,9 @@ def evaluations(lines: list[dict]) -> Markup | None:
     ]
     return tag(
         "div",
-        fold(f"The {len(checked)} evaluations as numbers", table([plain(key) for key in keys], rows, numeric=range(5))),
+        fold(
+            "The only evaluation in numbers" if len(checked) == 1 else f"The {len(checked)} evaluations in numbers",
+            table([plain(key) for key in keys], rows, numeric=range(5)),
+        ),
         class_="folds",
     )

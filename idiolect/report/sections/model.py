@@ -5,9 +5,11 @@ from __future__ import annotations
 from idiolect.report import charts, figures
 from idiolect.report.markup import Markup, tag
 from idiolect.report.sections import absent, fold, frame, part, plain, table
+from idiolect.report.sections.headline import counts
 
 GLOSS = "Token ids become logits: a probability for every possible next token."
 GLOSSES = {
+    "ngram": "What followed the last few tokens in the text it counted becomes a probability for every next one.",
     "both": "Token ids become logits: a probability for every token that may stand in a gap, from both sides of it.",
     "source": "A source is read from both sides; then what belongs to it, a probability for each next token.",
 }
@@ -16,7 +18,7 @@ GLOSSES = {
 def section(data: dict) -> Markup:
     """Parameters, FLOPs, settings."""
     model, recipe = part(data, "model"), part(data, "recipe")
-    gloss = GLOSSES.get(str(data.get("reads")), GLOSS)
+    gloss = GLOSSES.get("ngram" if counts(data) else str(data.get("reads")), GLOSS)
     parts = [parameters(part(model, "parameters")), operations(part(model, "flops_per_token")), settings(recipe)]
     if not any(parts):
         return frame("model", "Model", gloss, absent("This run does not describe its model"))
@@ -52,7 +54,7 @@ def parameters(counted: dict) -> Markup | None:
 def operations(counted: dict) -> Markup | None:
     """Floating-point operations for one token."""
     rows = [(name, value) for name, value in counted.items() if figures.is_number(value)]
-    if not rows:
+    if not any(value for _, value in rows):
         return None
     return table(
         ["for one token", "FLOPs"],
