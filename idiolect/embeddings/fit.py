@@ -31,7 +31,7 @@ def check_width(have: int, width: int, config: EmbeddingsConfig) -> None:
         raise RecipeError(
             f"the vectors have {have} numbers each, the model's embedding {width}",
             why="each number of a vector needs a channel of its own",
-            fix=f"--model.d_model={have}, or --embeddings.width=project to fit them",
+            fix=f"--embeddings.width=project to fit them, or --model.d_model={have} and heads that divide it",
         )
 
 

@@ -92,9 +92,12 @@ def _refuse_others(path: Path, sample: bytes) -> None:
     if not sample:
         raise _something_else(path, "it is empty")
     if sample.startswith(_FASTTEXT_MODEL):
+        words = path.with_suffix(".vec")
         raise DataError(
-            f"{path} is a whole fastText model", why="its vectors of words alone stand in the .vec file beside it",
-            fix=f"--embeddings.source={path.with_suffix('.vec')}",
+            f"{path} is a whole fastText model",
+            why="fastText writes the vectors of its words to a .vec file beside it",
+            fix=f"--embeddings.source={words}" if words.exists()
+            else f"get {words.name} from where the model came from, and name it instead",
         )  # fmt: skip
     if sample[0] == 0x80 and len(sample) > 1 and sample[1] <= 5:
         raise UnsafeError(

@@ -25,7 +25,7 @@ def embedding_name(model: nn.Module) -> str:
         raise RecipeError(
             f"{type(model).__name__} has no embedding of its tokens",
             why="it counts tokens, and holds no vector for them",
-            fix="--embeddings.source=random, or a --model.kind that learns vectors, such as gpt",
+            fix="a run of a --model.kind that learns vectors, such as gpt; --embeddings.source=random to train this",
         )
     return name
 

@@ -152,8 +152,11 @@ def answered(lexicon: Lexicon, a: str, b: str, c: str) -> list[dict]:
 
 
 def in_pieces(lexicon: Lexicon, word: str) -> str:
-    """Why a word has no vector: how the tokenizer writes it."""
-    pieces = [lexicon.tokenizer.token_text(i) for i in lexicon.tokenizer.encode(f" {word}").tolist()]
+    """Why a word has no vector: how the tokenizer writes it, or that it can't."""
+    ids = lexicon.tokenizer.encode(f" {word}").tolist()
+    if lexicon.tokenizer.unknown_id in ids:
+        return "is not in the vocabulary: it was too rare in the text, or never there"
+    pieces = [lexicon.tokenizer.token_text(i) for i in ids]
     return f"is no token of its own: this tokenizer writes it as {' + '.join(map(repr, pieces))}"
 
 

@@ -206,4 +206,14 @@ def test_a_packed_fasttext_file_of_reviews_is_read(real):
 def test_a_whole_fasttext_model_names_the_file_to_take(real):
     with pytest.raises(DataError, match="whole fastText model") as caught:
         read_vectors(real / "lee_fasttext_new.bin", {"the"})
-    assert ".vec" in caught.value.fix
+    assert "lee_fasttext_new.vec" in caught.value.fix and "--embeddings.source" not in caught.value.fix, (
+        "it isn't there"
+    )
+
+
+def test_a_whole_fasttext_model_beside_its_words_is_answered_with_their_file(tmp_path):
+    (tmp_path / "mine.bin").write_bytes(b"\xba\x16\x4f\x2f" + bytes(60))
+    (tmp_path / "mine.vec").write_text("1 2\na 1 2\n")
+    with pytest.raises(DataError, match="whole fastText model") as caught:
+        read_vectors(tmp_path / "mine.bin", {"a"})
+    assert caught.value.fix == f"--embeddings.source={tmp_path / 'mine.vec'}"
