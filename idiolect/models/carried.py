@@ -7,6 +7,7 @@ What has been read can't be unread, so each layer keeps what the last forward pa
 from typing import Protocol, Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -36,10 +37,17 @@ class History:
         self.inputs_BWD = inputs_BWD
         self._all_BSD = inputs_BWD
 
-    def extend(self, x_BTD: Tensor) -> Tensor:
-        """Add inputs; what was held and they, (B, n + T, channels)."""
+    def extend(self, x_BTD: Tensor, piece_BT: Tensor | None = None) -> Tensor:
+        """Add inputs; what was held and they, (B, n + T, channels).
+
+        `piece_BT` counts boundaries: of what lies before the last one nothing is kept, as if a row had begun there.
+        """
+        n_new = x_BTD.shape[1]
         self._all_BSD = torch.cat([self.inputs_BWD.to(x_BTD.dtype), x_BTD], 1)
-        self.inputs_BWD = self._all_BSD[:, x_BTD.shape[1] :]
+        self.inputs_BWD = self._all_BSD[:, n_new:]
+        if piece_BT is not None:
+            piece_BW = F.pad(piece_BT, (self.inputs_BWD.shape[1], 0))[:, n_new:]
+            self.inputs_BWD = self.inputs_BWD.where((piece_BW == piece_BT[:, -1:])[..., None], 0)
         return self._all_BSD
 
     def cut(self, kept_B: Tensor) -> None:

@@ -73,7 +73,7 @@ class GatedConvolution(nn.Module):
         """(B, T, D'); `history` holds the inputs before these. `piece_BT` counts boundaries: no filter crosses one."""
         if self.width == 1:
             return F.glu(F.linear(x_BTD, self.filters(), self.bias), -1)
-        before_BSD = F.pad(x_BTD, (0, 0, self.n_past, 0)) if history is None else history.extend(x_BTD)
+        before_BSD = F.pad(x_BTD, (0, 0, self.n_past, 0)) if history is None else history.extend(x_BTD, piece_BT)
         if piece_BT is not None or x_BTD.shape[1] == 1:
             return F.glu(self._by_product(before_BSD, piece_BT), -1)
         return F.glu(convolve(before_BSD, self.filters(), self.bias, self.width, self.dilation), -1)

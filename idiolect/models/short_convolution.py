@@ -31,7 +31,7 @@ class ShortConvolution(nn.Module):
         if history is None and piece_BT is None:
             return _ConvolveAndSiLU.apply(x_BTC, self.bias, *self.taps)
         n_past, T = len(self.taps) - 1, x_BTC.shape[1]
-        before_BSC = F.pad(x_BTC, (0, 0, n_past, 0)) if history is None else history.extend(x_BTC)
+        before_BSC = F.pad(x_BTC, (0, 0, n_past, 0)) if history is None else history.extend(x_BTC, piece_BT)
         if piece_BT is None and T > n_past:
             return _ConvolveAndSiLU.apply(before_BSC, self.bias, *self.taps)[:, n_past:]
         # What came before the window belongs to the piece numbered 0.

@@ -219,6 +219,21 @@ def test_parameters_and_flops_equal_the_modules(name):
         assert abs(counter.get_total_flops() / tokens.numel() - (parts["forward"] - unseen)) <= config.n_layers / 2
 
 
+@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("n_last", [1, 2, 3])
+def test_a_document_that_begins_at_a_windows_end_reads_nothing_of_the_one_before(name, n_last):
+    """The next window's convolutions reach back over the boundary, and must find nothing there."""
+    model = build_open(VARIANTS[name], V).eval()
+    tokens, first = draw_tokens(2, 16, V), 8
+    document = torch.tensor([[0] * (first - n_last) + [1] * (8 + n_last), [0] * first + [1] * 8])
+    with torch.no_grad():
+        whole, _ = model(tokens, document_BT=document)
+        _, cache = model(tokens[:, :first], model.new_cache(2), document_BT=document[:, :first])
+        # By then the cache holds the last document of each row.
+        hidden, _ = model(tokens[:, first:], cache, document_BT=torch.tensor([[0] * 8, [1] * 8]))
+    torch.testing.assert_close(hidden, whole[:, first:], **CLOSE)
+
+
 @pytest.mark.parametrize("kind", ["cnn", "mamba2"])
 @pytest.mark.parametrize("width", [16, 48, 112, 256])
 def test_sized_members_are_of_their_width_and_learn(kind, width):
