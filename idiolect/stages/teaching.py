@@ -7,6 +7,8 @@ name and the hash of its weights, never where it lay.
 import dataclasses
 from pathlib import Path
 
+from torch import nn
+
 from idiolect import rundir
 from idiolect.errors import DataError, RecipeError
 from idiolect.stages.job import Job, open_job, record_of
@@ -30,8 +32,19 @@ def teacher_facts(job: Job) -> dict[str, str]:
     return dict(zip(FACTS, (teacher.run.name, weights_hash(pick_checkpoint(teacher, "best"))), strict=True))
 
 
-def load_teacher(job: Job, ready: Prepared):
-    """The teacher's best weights, in evaluation mode and without gradients; None without a teacher.
+@dataclasses.dataclass(frozen=True)
+class Teacher:
+    """The best weights of another run, in evaluation mode and without gradients.
+
+    `reads_on`: it goes on from window to window, as it learned to; this takes windows that follow one another.
+    """
+
+    model: nn.Module
+    reads_on: bool
+
+
+def load_teacher(job: Job, ready: Prepared) -> Teacher | None:
+    """The teacher that the recipe names; None without one.
 
     Raises RecipeError when the two don't read the same ids the same way, DataError when it has not finished.
     """
@@ -43,12 +56,13 @@ def load_teacher(job: Job, ready: Prepared):
     # On the student's device, whatever the teacher's own recipe was trained on.
     model = load_model(dataclasses.replace(job, loaded=teacher.loaded), vocabulary_size, checkpoint)
     job.progress.say(f"learning from {teacher.run.name} too, step {checkpoint.step:,}")
-    if teacher.recipe.carries_state:
+    reads_on = teacher.recipe.carries_state and job.recipe.carries_state
+    if teacher.recipe.carries_state and not reads_on:
         job.progress.warn(
-            f"{teacher.run.name} learned to read on from window to window; as a teacher it reads each from nothing, "
-            "and knows less than it could at the beginnings"
+            f"{teacher.run.name} learned to read on from window to window; this run's windows don't follow one "
+            "another, so that it reads each from nothing, and knows less than it could at the beginnings"
         )
-    return model.requires_grad_(False)
+    return Teacher(model.requires_grad_(False), reads_on)
 
 
 def _folder(job: Job) -> Path | None:

@@ -33,9 +33,9 @@ from idiolect.stages.framed import framing_of, objective_probe
 from idiolect.stages.job import RECORD, Job, lineage, record_of, save_recipe
 from idiolect.stages.mixing import bytes_per_token, dose_settings, mixes, mixture_of, show_mixture
 from idiolect.stages.prepared import Prepared
-from idiolect.stages.teaching import FACTS, load_teacher, teacher_facts
+from idiolect.stages.teaching import FACTS, Teacher, load_teacher, teacher_facts
 from idiolect.stages.vectors import fitting_settings, frozen, start
-from idiolect.train.carry import Carry
+from idiolect.train.carry import Beside, Carry
 from idiolect.train.checkpoint import CheckpointStore
 from idiolect.train.loop import batch_shape, train
 from idiolect.train.loss import build_loss
@@ -114,15 +114,14 @@ def run_loop(job: Job, ready: Prepared) -> Outcome:
     source = source_of(job, ready)
     samples, micro = batch_shape(recipe.train, length, distributed.world_size())
     V = ready.vocabulary_of(recipe)
-    loss_of = build_loss(recipe.train.loss, load_teacher(job, ready))
+    teacher = load_teacher(job, ready)
     model = start(job, ready).to(device.torch)
     describe(job, model, split.n_tokens, samples * source.objective.stride)
     if mixes(recipe):
         show_mixture(recipe, source, job.progress)
     seed_dropout(recipe.seed)
     optimiser = build_optimiser(recipe.optim, model)
-    carry = Carry(model, samples) if recipe.carries_state else None
-    loss_of = carry.carrying(loss_of) if carry else loss_of
+    loss_of, carry = loss_and_carry(job, model, teacher, samples)
     # Of masked tokens, or of spans with their sentinels, there are no bits per byte: the rest of the text is given.
     per_token = bytes_per_token(source) if mixes(recipe) else split.n_bytes / split.n_tokens
     bits = 1 / per_token / np.log(2) if recipe.objective.prices_text else None
@@ -139,6 +138,16 @@ def run_loop(job: Job, ready: Prepared) -> Outcome:
         prefetch=recipe.data.prefetch_batches, frozen=frozen(job, model), carry=carry,
     )  # fmt: skip
     return train(training)
+
+
+def loss_and_carry(job: Job, model, teacher: Teacher | None, samples: int):
+    """What the loop minimises, and the states that the model, and maybe its teacher, take from window to window."""
+    heard = Carry(teacher.model, samples) if teacher and teacher.reads_on else None
+    loss_of = build_loss(job.recipe.train.loss, teacher and teacher.model, heard and heard.carrying)
+    if not job.recipe.carries_state:
+        return loss_of, None
+    carry = Carry(model, samples)
+    return carry.carrying(loss_of), Beside(carry, heard) if heard else carry
 
 
 def source_of(job: Job, ready: Prepared) -> Windows | Streams | Mixture | MixedStreams:

@@ -2,23 +2,24 @@
 
     batch.stream_B -> each row's state -> model -> new states, detached -> kept for the window that follows
 
+A teacher that learned to read on is carried along beside its student, over the same streams (`Beside`).
+
 The families that can be carried say `carries_state`; their caches hold `states`, a tuple of tensors for each layer with
 a row for each row. A stream never met before begins with nothing, so an epoch, whose streams are new, begins so.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from idiolect import distributed
 from idiolect.data.batch import Batch
-from idiolect.data.priced import Priced
 from idiolect.errors import CheckpointError
 from idiolect.models.continued import Continued
 
-LossOf = Callable[[nn.Module, Any], Priced]
+Found = TypeVar("Found")
 
 
 class Carry:
@@ -32,16 +33,16 @@ class Carry:
         # Rows that this rank has read, since what the others hold of them is out of date.
         self.own_R = torch.zeros(rows, dtype=torch.bool, device=device)
 
-    def carrying(self, loss_of: LossOf) -> LossOf:
-        """The same loss, read on from where each row's stream stands; it moves the states on."""
+    def carrying(self, read: Callable[[nn.Module, Any], Found]) -> Callable[[nn.Module, Any], Found]:
+        """The same loss or lesson, read on from where each row's stream stands; it moves the states on."""
 
-        def priced(model: nn.Module, batch: Batch) -> Priced:
+        def read_on(model: nn.Module, batch: Batch) -> Found:
             cache = self._take(model, batch)
-            found = loss_of(Continued(model, cache), batch)
+            found = read(Continued(model, cache), batch)
             self._keep(cache, batch)
             return found
 
-        return priced
+        return read_on
 
     def _take(self, model: nn.Module, batch: Batch) -> Any:
         place_B = batch.stream_B % self.rows
@@ -88,3 +89,20 @@ class Carry:
         total_R = distributed.all_reduce_sum(x_R.where(own_R, 0))
         anyone_R = distributed.all_reduce_sum(own_R.to(torch.float32)) > 0
         return total_R.where(anyone_R, x_R)
+
+
+class Beside:
+    """A student's states and its teacher's, as one for a checkpoint."""
+
+    def __init__(self, student: Carry, teacher: Carry):
+        self.parts = {"student": student, "teacher": teacher}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Those of both, each name with whose it is. Called by every rank together."""
+        return {f"{who}.{name}": x for who, carry in self.parts.items() for name, x in carry.tensors().items()}
+
+    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """Take up what `tensors` gave. Raises CheckpointError when it is of other rows or another model."""
+        for who, carry in self.parts.items():
+            own = {name: x for name, x in tensors.items() if name.startswith(f"{who}.")}
+            carry.load_tensors({name.removeprefix(f"{who}."): x for name, x in own.items()})

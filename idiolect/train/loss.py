@@ -44,24 +44,37 @@ class Lesson:
             return self.head(self.hidden_ND[rows])
 
 
-def build_loss(config: LossConfig, teacher: nn.Module | None = None) -> Callable[[nn.Module, Any], Priced]:
-    """What the loop calls as `loss_of(model, batch)`; `teacher` is the model that `config.teacher` names."""
+def listen(teacher: nn.Module, batch: Any) -> Lesson:
+    """What the teacher has to say of a batch."""
+    with torch.no_grad():
+        return Lesson(teacher.head, teacher(**batch.inputs())[0].flatten(0, 1))
+
+
+def build_loss(
+    config: LossConfig, teacher: nn.Module | None = None, carrying: Callable[[Any], Any] | None = None
+) -> Callable[[nn.Module, Any], Priced]:
+    """What the loop calls as `loss_of(model, batch)`; `teacher` is the model that `config.teacher` names.
+
+    `carrying` makes it read on from window to window (carry.py).
+    """
     assert bool(config.teacher) == (teacher is not None), "a teacher is named and loaded, or neither"
     weight = config.teacher_weight if config.teacher else 0.0
     terms = Terms(config.label_smoothing, config.z_loss, weight, config.teacher_temperature if weight else 1.0)
-    return lm_loss if terms.plain else partial(lm_loss, terms=terms, teacher=teacher)
+    if terms.plain:
+        return lm_loss
+    heard = listen if carrying is None else carrying(listen)
+    return partial(lm_loss, terms=terms, lesson_of=None if teacher is None else partial(heard, teacher))
 
 
-def lm_loss(model: nn.Module, batch: Any, terms: Terms = PLAIN, teacher: nn.Module | None = None) -> Priced:
-    """The batch's scored targets priced, without waiting for the device.
+def lm_loss(
+    model: nn.Module, batch: Any, terms: Terms = PLAIN, lesson_of: Callable[[Any], Lesson] | None = None
+) -> Priced:
+    """The batch's scored targets priced, without waiting for the device; `lesson_of` asks a teacher about it.
 
     A model's `auxiliary_loss()` (a mean per token of its last forward pass, 0-d) is added, once for each target.
     """
     hidden_BTD, _ = model(**batch.inputs())
-    lesson = None
-    if teacher is not None:
-        with torch.no_grad():
-            lesson = Lesson(teacher.head, teacher(**batch.inputs())[0].flatten(0, 1))
+    lesson = None if lesson_of is None else lesson_of(batch)
     targets_N, scored_N = batch.targets_BT.flatten(), batch.loss_mask_BT.flatten()
     loss, nats = head_price(model, hidden_BTD.flatten(0, 1), targets_N, scored_N, terms, lesson)
     n_scored = scored_N.sum()

@@ -75,16 +75,61 @@ def test_what_can_not_teach_is_refused(copy, capsys, flags, said):
     assert said in capsys.readouterr().err
 
 
-def test_a_teacher_that_read_on_is_said_to_read_from_nothing(copy, capsys):
-    (copy / "reader.toml").write_text(
-        '[corpus]\ntext = ["text"]\n[tokenizer]\nkind = "character"\n'
-        '[model]\nkind = "gru"\nn_layers = 1\nd_model = 16\ncontext_length = 32\n'
-        '[train]\nsteps = 2\nbatch_tokens = 64\n[device]\nkind = "cpu"\n'
-    )
-    assert main(["train", "reader.toml"]) == 0
+READER = """
+[corpus]
+text = ["text"]
+[tokenizer]
+kind = "character"
+[model]
+kind = "gru"
+n_layers = 1
+d_model = 16
+context_length = 32
+[train]
+steps = 2
+batch_tokens = 64
+[device]
+kind = "cpu"
+"""
+
+
+def reader(copy) -> list[str]:
+    """A run that learned to read on, and the command that trains its heir."""
+    (copy / "reader.toml").write_text(READER)
+    assert main(["train", "reader.toml", "--quiet"]) == 0
+    return [
+        "train",
+        "reader.toml",
+        "--name=heir",
+        "--train.loss.teacher=reader",
+        "--train.steps=12",
+        "--model.d_model=8",
+    ]
+
+
+def test_a_teacher_reads_on_where_its_student_does(copy, capsys):
+    """Beside a student whose windows follow one another it reads on; beside one whose windows don't it says so."""
+    assert main(reader(copy)) == 0
     assert "from nothing" not in capsys.readouterr().err
-    assert main(["train", "reader.toml", "--name=heir", "--train.loss.teacher=reader"]) == 0
+    state = load_file(max((copy / "runs/heir/checkpoints").glob("step-*")) / "carry.safetensors")
+    assert state["teacher.0.0"].any() and state["teacher.0.0"].shape == (2, 16) and state["student.0.0"].any()
+    assert torch.equal(state["teacher.stream"], state["student.stream"])
+    assert main([*reader(copy), "--name=other", "--train.carry_state=false"]) == 0
     assert "reader learned to read on" in " ".join(capsys.readouterr().err.split())
+    assert not list((copy / "runs/other/checkpoints").rglob("carry.safetensors"))
+
+
+def test_a_student_beside_a_teacher_that_reads_on_goes_on_bit_for_bit(copy, monkeypatch):
+    flags = [*reader(copy), "--train.save_every_steps=5", "--quiet"]
+    assert main(flags) == 0
+    os.rename(copy / "runs/heir", copy / "runs/whole")
+    faults.forget()
+    with monkeypatch.context() as patch:
+        patch.setenv(faults.VARIABLE, "step.after_backward:9:raise:EIO")
+        assert main(flags) != 0
+    assert main(flags) == 0
+    whole, again = weights(copy / "runs/whole"), weights(copy / "runs/heir")
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
 
 
 def test_every_line_of_metrics_is_plain_cross_entropy(copy):
