@@ -8,6 +8,7 @@ from idiolect.progress import MetricsLog, show_count, show_seconds
 from idiolect.stages.job import Job
 from idiolect.stages.prepared import Prepared
 from idiolect.train.checkpoint import CheckpointStore
+from idiolect.train.config import LossConfig
 from idiolect.train.state import Outcome, Probe
 
 STEP = 1  # the only one
@@ -16,6 +17,8 @@ STEP = 1  # the only one
 def count(job: Job, ready: Prepared, probes: list[Probe]) -> Outcome:
     """Count the training split; leave a checkpoint, the validation score and a line of metrics."""
     recipe, split = job.recipe, ready.split("train")
+    if recipe.train.loss != LossConfig():
+        job.progress.warn(f"a model of kind {recipe.model.kind} counts and has no loss: [train.loss] changes nothing")
     began = time.perf_counter()
     ids = spread_ids(split, recipe.model.train_tokens or split.n_tokens)
     model = build_model(recipe.model, ready.vocabulary_of(recipe), recipe.seed)

@@ -57,7 +57,10 @@ def test_what_counts_counts_once_whatever_the_learning_rate(recipe, capsys):
     assert main(["train", recipe, *flags, "--optim.optimiser.learning_rate=0.01", "--train.steps=9"]) == 0
     assert "the model stands" in capsys.readouterr().err
     assert main(["train", recipe, *flags, "--model.order=4"]) == 0
-    assert "model.order changed" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "model.order changed" in said and "has no loss" not in said
+    assert main(["train", recipe, *flags, "--model.order=2", "--train.loss.label_smoothing=0.1"]) == 0
+    assert "has no loss" in capsys.readouterr().err
 
 
 def test_what_counts_is_never_fitted_nor_asked_about_batches(recipe, tmp_path, capsys):
