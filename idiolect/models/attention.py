@@ -6,12 +6,12 @@ from torch import Tensor, nn
 
 from idiolect.models.cache import KeyValueCache
 from idiolect.models.config import GPTConfig
-from idiolect.models.embeddings import build_values
 from idiolect.models.kernels import attend
 from idiolect.models.layers import Linear, build_dropout
 from idiolect.models.masks import Reach
 from idiolect.models.norms import build_norm
 from idiolect.models.positions import build_rotation
+from idiolect.models.values import build_values
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ class Cache(Protocol):
     """What a model carries between tokens: keys and values, a recurrent state, a convolution's history.
 
     `lengths()` is how many tokens each row holds. Rows may differ in length: prefill them padded on the right, take
-    each row's hidden state at its own last token, then `set_lengths` to the true ones; the padding is overwritten.
+    each row's hidden state at its own last token, then `set_lengths` to the true ones, once. Of what
+    was read before, a cache of bounded size has let go: no more than the last read can be taken back.
     """
 
     n_rows: int

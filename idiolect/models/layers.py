@@ -95,8 +95,7 @@ def build_activation(mlp: str) -> nn.Module:
 
 def build_mlp(config: GPTConfig) -> nn.Module:
     """The MLP the config asks for."""
-    kind = GatedMLP if config.mlp in ("swiglu", "geglu", "geglu_tanh") else MLP
-    return kind(config, build_activation(config.mlp))
+    return (GatedMLP if config.gated_mlp else MLP)(config, build_activation(config.mlp))
 
 
 def build_dropout(share: float) -> nn.Module:

@@ -22,11 +22,11 @@ MOST_HEAD_BYTES = 2 * 2**30
 
 
 class NgramTables(nn.Module):
-    """For each order n a table with a row for the last n token ids (as in arXiv 2109.01797); their rows are summed.
+    """For each order n a table with a row for the last n token ids; the rows of all orders are summed.
 
-    Where there are more n-grams than rows, a hash picks the row, and two n-grams may share it. Ids before the start of
-    the text, or of the document, count as a token of their own. Gradients are sparse: a step touches at most B x T rows
-    of a table that may have hundreds of thousands.
+    Where there are more n-grams than rows, a hash picks the row, and two n-grams may share it (arXiv 1607.01759). Ids
+    before the start of the text, or of the document, count as a token of their own. Gradients are sparse: a step
+    touches at most B x T rows of a table that may have hundreds of thousands.
     """
 
     def __init__(self, orders: tuple[int, ...], n_buckets: int, vocabulary_size: int, width: int):

@@ -39,9 +39,9 @@ class Layer(nn.Module):
         self.input_weight = nn.Parameter(torch.empty(rows, d_in))
         self.hidden_weight = nn.Parameter(torch.empty(rows, d_out))
         self.bias = nn.Parameter(torch.empty(rows)) if config.bias else None
-        self.has_second_bias = config.bias and config.n_bias > config.n_gates
-        self.bias_hidden = nn.Parameter(torch.empty(d_out)) if self.has_second_bias else None
-        self.register_buffer("no_bias", torch.zeros(rows - d_out * self.has_second_bias), persistent=False)
+        has_second_bias = config.bias and config.n_bias > config.n_gates
+        self.bias_hidden = nn.Parameter(torch.empty(d_out)) if has_second_bias else None
+        self.register_buffer("no_bias", torch.zeros(rows - d_out * has_second_bias), persistent=False)
         self.drop_weight = WeightDropout(config.weight_dropout) if config.weight_dropout else nn.Identity()
         self.run = functools.partial(_run, _CELLS[config.kind](config))
         self.d_out, self.n_states = d_out, 2 if config.kind == "lstm" else 1
@@ -122,6 +122,7 @@ class Recurrent(nn.Module):
     reads = "left"
     unbounded = True
     head_names = ("unembed.weight",)
+    logit_softcap = 0.0
 
     def __init__(self, config: RecurrentConfig, vocabulary_size: int):
         super().__init__()
@@ -177,10 +178,6 @@ class Recurrent(nn.Module):
     @property
     def head_weight(self) -> Tensor:
         return self.embed.weight if self.unembed is None else self.unembed.weight
-
-    @property
-    def logit_softcap(self) -> float:
-        return 0.0
 
     def initialise(self, seed: int) -> None:
         """Fill every parameter from `recurrent_table`."""

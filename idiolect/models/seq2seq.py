@@ -117,8 +117,8 @@ class Seq2Seq(nn.Module):
         self, tokens_BT: Tensor, before: list[State], memory_BSD: Tensor, mask_BTS: Tensor | None, cuts: Cuts
     ) -> tuple[Tensor, list[State]]:
         """Hidden states (B, T, D) and every layer's state at the end; `mask_BTS` is True where a target sees."""
-        source = Source(memory_BSD, self.attention.keys(memory_BSD), *seeing(mask_BTS))
         mean_BTD = self.summarise(_mean(memory_BSD, mask_BTS))
+        source = Source(memory_BSD, self.attention.keys(memory_BSD), *seeing(mask_BTS))
         x_TBD = self.dropout(self.embed(tokens_BT.t())) + mean_BTD.transpose(0, 1)
         x_TBD, states = self.decoder(x_TBD, before, source, cuts, self.attention, self.dropout)
         return x_TBD.transpose(0, 1), states

@@ -84,6 +84,13 @@ class AdditiveScore(nn.Module):
         return scores_BTS.softmax(-1).to(memory_BSD.dtype) @ memory_BSD
 
 
+def build_score(config: Seq2SeqConfig) -> nn.Module:
+    """The score the config asks for."""
+    if config.attention == "dot":
+        return DotScore()
+    return (AdditiveScore if config.is_additive else GeneralScore)(config.d_model)
+
+
 class StateAfter(nn.Module):
     """Asks with the state after the token was read."""
 
@@ -104,8 +111,7 @@ class SourceAttention(nn.Module):
 
     def __init__(self, config: Seq2SeqConfig):
         super().__init__()
-        kinds = {"dot": lambda d: DotScore(), "general": GeneralScore}
-        self.score = kinds.get(config.attention, AdditiveScore)(config.d_model)
+        self.score = build_score(config)
         self.ask = StateBefore() if config.attention == "bahdanau" else StateAfter()
         self.combine = Linear(2 * config.d_model, config.d_model, bias=False)
 

@@ -7,6 +7,7 @@ from pydantic import model_validator
 
 from idiolect.config import Config, field
 from idiolect.errors import RecipeError
+from idiolect.models.config.sizes import norm_numbers, usual_d_ff, windows_of
 
 
 class BertConfig(Config):
@@ -68,16 +69,12 @@ class BertConfig(Config):
 
     @property
     def resolved_d_ff(self) -> int:
-        """4 x d_model; gated MLPs have three matrices for two, so 8/3 x d_model, rounded up to whole vectors of 32."""
-        if self.d_ff:
-            return self.d_ff
-        return -(-(8 * self.d_model) // (3 * 32)) * 32 if self.gated_mlp else 4 * self.d_model
+        return self.d_ff or usual_d_ff(self.d_model, self.gated_mlp)
 
     @property
     def windows(self) -> tuple[int, ...]:
         """Per layer: how many positions it sees, half to either side; 0 = all."""
-        kinds = (self.window_pattern[layer % len(self.window_pattern)] for layer in range(self.n_layers))
-        return tuple(self.sliding_window if kind == "S" else 0 for kind in kinds)
+        return windows_of(self.window_pattern, self.sliding_window, self.n_layers)
 
     def theta_of(self, window: int) -> float:
         """The rotary base of layers with this window."""
@@ -92,7 +89,7 @@ class BertConfig(Config):
         """Learned numbers by part."""
         d, ff, bias = self.d_model, self.resolved_d_ff, self.bias
         up = 2 * ff if self.gated_mlp else ff
-        norm, norm_head = self._norm(d), self._norm(self.resolved_d_head) if self.qk_norm else 0
+        norm, norm_head = norm_numbers(self, d), norm_numbers(self, self.resolved_d_head) if self.qk_norm else 0
         n_norms = 2 * self.n_layers - (not self.first_norm) + self.embedding_norm + (self.norm_at == "before") + 1
         return {
             "embeddings": vocabulary_size * d,
@@ -121,11 +118,6 @@ class BertConfig(Config):
         return cls(
             d_model=d_model, context_length=context_length, n_heads=n_heads, n_layers=min(24, max(2, d_model // 64))
         )
-
-    def _norm(self, width: int) -> int:
-        if not self.norm_scale:
-            return 0
-        return width * (2 if self.norm == "layer" and self.bias else 1)
 
     @model_validator(mode="after")
     def check_heads(self):

@@ -6,6 +6,7 @@ from pydantic import model_validator
 
 from idiolect.config import Config, Items, field
 from idiolect.errors import RecipeError
+from idiolect.models.config.sizes import norm_numbers
 
 
 class CNNConfig(Config):
@@ -73,7 +74,7 @@ class CNNConfig(Config):
             "embeddings": vocabulary_size * self.d_model,
             "convolutions": self.n_layers
             * sum(2 * out * (width * d_in + vectors) for d_in, out, width in self.filters),
-            "norms": (self.n_layers + 1) * self._norm(self.d_model),
+            "norms": (self.n_layers + 1) * norm_numbers(self, self.d_model),
             "head": 0 if self.tied_head else vocabulary_size * self.d_model,
         }
 
@@ -83,11 +84,6 @@ class CNNConfig(Config):
             "convolutions": self.n_layers * sum(2 * 2 * out * width * d_in for d_in, out, width in self.filters),
             "head": 2 * vocabulary_size * self.d_model,
         }
-
-    def _norm(self, width: int) -> int:
-        if self.norm == "none" or not self.norm_scale:
-            return 0
-        return width * (2 if self.norm == "layer" and self.bias else 1)
 
     @model_validator(mode="after")
     def check_dilations(self):

@@ -9,6 +9,7 @@ from pydantic import model_validator
 from idiolect.config import Config, Items, field
 from idiolect.errors import RecipeError
 from idiolect.models.config.ngram_orders import check_orders, rows_of
+from idiolect.models.config.sizes import norm_numbers, usual_d_ff, windows_of
 
 
 class GPTConfig(Config):
@@ -109,10 +110,7 @@ class GPTConfig(Config):
 
     @property
     def resolved_d_ff(self) -> int:
-        """4 x d_model; gated MLPs have three matrices for two, so 8/3 x d_model, rounded up to whole vectors of 32."""
-        if self.d_ff:
-            return self.d_ff
-        return -(-(8 * self.d_model) // (3 * 32)) * 32 if self.gated_mlp else 4 * self.d_model
+        return self.d_ff or usual_d_ff(self.d_model, self.gated_mlp)
 
     @property
     def resolved_expert_d_ff(self) -> int:
@@ -129,9 +127,7 @@ class GPTConfig(Config):
     @property
     def windows(self) -> tuple[int, ...]:
         """Per layer: how many tokens it sees, itself included; 0 = all."""
-        pattern = self.window_pattern
-        kinds = (pattern[layer % len(pattern)] for layer in range(self.n_layers))
-        return tuple(self.sliding_window if kind == "S" else 0 for kind in kinds)
+        return windows_of(self.window_pattern, self.sliding_window, self.n_layers)
 
     @property
     def value_embedding_layers(self) -> tuple[int, ...]:
@@ -152,8 +148,8 @@ class GPTConfig(Config):
     def _count_parameters(self, vocabulary_size: int, n_counted: int) -> dict[str, int]:
         d, bias = self.d_model, self.bias
         q, kv = self.n_heads * self.resolved_d_head, self.resolved_n_kv_heads * self.resolved_d_head
-        norm = self._norm(d)
-        qk_norm = 2 * self._norm(self.resolved_d_head) if self.qk_norm else 0
+        norm = norm_numbers(self, d)
+        qk_norm = 2 * norm_numbers(self, self.resolved_d_head) if self.qk_norm else 0
         input_rows = rows_of(self.ngram_orders, self.ngram_buckets, vocabulary_size)
         head_rows = rows_of(self.ngram_head_orders, self.ngram_head_buckets, vocabulary_size)
         return {
@@ -192,11 +188,6 @@ class GPTConfig(Config):
         experts = n_counted * of_width(self.resolved_expert_d_ff) + router
         shared = of_width(self.shared_d_ff) if self.shared_d_ff else 0
         return (self.n_layers - n_with) * of_width(self.resolved_d_ff) + n_with * (experts + shared)
-
-    def _norm(self, width: int) -> int:
-        if not self.norm_scale:
-            return 0
-        return width * (2 if self.norm == "layer" and self.bias else 1)
 
     @model_validator(mode="after")
     def check_heads(self):

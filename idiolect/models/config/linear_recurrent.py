@@ -6,6 +6,7 @@ from pydantic import model_validator
 
 from idiolect.config import Config, field
 from idiolect.errors import RecipeError
+from idiolect.models.config.sizes import norm_numbers, usual_d_ff
 
 
 class Mamba2Config(Config):
@@ -62,10 +63,7 @@ class Mamba2Config(Config):
 
     @property
     def resolved_d_ff(self) -> int:
-        """4 x d_model; gated MLPs have three matrices for two, so 8/3 x d_model, rounded up to whole vectors of 32."""
-        if self.d_ff:
-            return self.d_ff
-        return -(-(8 * self.d_model) // (3 * 32)) * 32 if self.gated_mlp else 4 * self.d_model
+        return self.d_ff or usual_d_ff(self.d_model, self.gated_mlp)
 
     @property
     def mixing_rows(self) -> tuple[int, ...]:
@@ -93,7 +91,7 @@ class Mamba2Config(Config):
             "convolutions": self.n_layers * self.convolved * (self.conv_width + bias),
             "recurrence": self.n_layers * 3 * self.n_heads,
             "mlp": self.n_layers * (d * up + ff * d + bias * (up + d)),
-            "norms": self.n_layers * (2 * self._norm(d) + self._norm(inner)) + self._norm(d),
+            "norms": self.n_layers * (2 * norm_numbers(self, d) + norm_numbers(self, inner)) + norm_numbers(self, d),
             "head": 0 if self.tied_head else vocabulary_size * d,
         }
 
@@ -110,11 +108,6 @@ class Mamba2Config(Config):
             "mlp": self.n_layers * 2 * (d * (2 * ff if self.gated_mlp else ff) + ff * d),
             "head": 2 * vocabulary_size * d,
         }
-
-    def _norm(self, width: int) -> int:
-        if not self.norm_scale:
-            return 0
-        return width * (2 if self.norm == "layer" and self.bias else 1)
 
     @model_validator(mode="after")
     def check_heads(self):

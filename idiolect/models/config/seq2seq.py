@@ -1,5 +1,6 @@
 """What a recurrent sequence-to-sequence model is made of: an encoder from both sides, a decoder, attention between."""
 
+from functools import partial
 from typing import ClassVar, Literal
 
 from pydantic import model_validator
@@ -7,6 +8,7 @@ from pydantic import model_validator
 from idiolect.config import Config, field
 from idiolect.errors import RecipeError
 from idiolect.models.config.recurrent import GRUConfig, LSTMConfig
+from idiolect.models.config.sizes import flops_of_halves
 
 
 class Seq2SeqConfig(Config):
@@ -103,9 +105,7 @@ class Seq2SeqConfig(Config):
 
         An objective may part it otherwise: `count_sample_flops`.
         """
-        n_source = max(1, context_length // 2)
-        whole = self.count_sample_flops(vocabulary_size, n_source, max(1, context_length - n_source))
-        return {part: operations // context_length for part, operations in whole.items()}
+        return flops_of_halves(partial(self.count_sample_flops, vocabulary_size), context_length)
 
     def count_sample_flops(self, vocabulary_size: int, n_source: int, n_target: int) -> dict[str, int]:
         """Operations of the forward pass for one source and its targets, by part."""

@@ -1,12 +1,14 @@
 """What a T5 is made of; `0` stands for "derive it": `resolved_*` properties say what it becomes."""
 
 import math
+from functools import partial
 from typing import ClassVar, Literal
 
 from pydantic import model_validator
 
 from idiolect.config import Config, field
 from idiolect.errors import RecipeError
+from idiolect.models.config.sizes import flops_of_halves, usual_d_ff
 
 
 class T5Config(Config):
@@ -82,10 +84,7 @@ class T5Config(Config):
 
     @property
     def resolved_d_ff(self) -> int:
-        """4 x d_model; gated MLPs have three matrices for two, so 8/3 x d_model, rounded up to whole vectors of 32."""
-        if self.d_ff:
-            return self.d_ff
-        return -(-(8 * self.d_model) // (3 * 32)) * 32 if self.gated_mlp else 4 * self.d_model
+        return self.d_ff or usual_d_ff(self.d_model, self.gated_mlp)
 
     @property
     def most_positions(self) -> int:
@@ -112,9 +111,7 @@ class T5Config(Config):
 
         An objective may part it otherwise: `count_sample_flops`.
         """
-        n_source = max(1, context_length // 2)
-        whole = self.count_sample_flops(vocabulary_size, n_source, max(1, context_length - n_source))
-        return {part: operations // context_length for part, operations in whole.items()}
+        return flops_of_halves(partial(self.count_sample_flops, vocabulary_size), context_length)
 
     def count_sample_flops(self, vocabulary_size: int, n_source: int, n_target: int) -> dict[str, int]:
         """Operations of the forward pass for one source and its targets, by part."""
