@@ -75,9 +75,9 @@ class Tiny:
 # what it is worth to find the word or the value again (0.396 and 0.275 nats a token); of a span's two sides, half of
 # what the right one adds to the left (0.052), since 1,000 targets tell no less from nothing.
 FINDS_WORD, FINDS_VALUE, SEES_BOTH_SIDES = 0.039, 0.027, 0.026
-# From normal(0, 0.02), and 48 wide, queries, keys and values are so small that each step turns them by a fifth, and no
-# pair of layers comes to agree: after 300 steps a GPT had learned nothing of induction.
-STEADY = {"matrix_init": "fan_in"}
+# A table of the last two tokens puts a key beside its value. Without it the first layer must learn to look one token
+# back, and the second waits: 0.022 above after 400 steps, 0.038 after 600 (another schedule); with it 0.003 after 400.
+BESIDE = {"ngram_orders": [2], "matrix_init": "fan_in"}
 
 ATTENTION = {"n_layers": 2, "d_model": 48, "n_heads": 2}
 FAMILIES_TINY = {
@@ -93,7 +93,7 @@ FAMILIES_TINY = {
         # the tokens are priced: after 400 steps it is 0.029 above.
         other={
             ("causal", "copy"): {"steps": 600, "learning_rate": 2e-3},
-            ("causal", "induction"): {"steps": 600, "learning_rate": 2e-3, "model": STEADY},
+            ("causal", "induction"): {"learning_rate": 2e-3, "model": BESIDE},
             ("prefix_lm", "markov, three"): {"steps": 800},
         },
     ),
