@@ -3,7 +3,7 @@
 `Copies` stands between the features that the first pass stored (`dedup/`) and the second pass, which holds the texts.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -16,13 +16,14 @@ from idiolect.corpus.clean.pii import hidden
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.dedup import decontaminate
 from idiolect.corpus.dedup.cuts import take_out
-from idiolect.corpus.dedup.decide import decide
+from idiolect.corpus.dedup.decide import DECISIONS, decide
 from idiolect.corpus.dedup.decisions import NEAR_DUPLICATE, VERDICTS, Decisions
 from idiolect.corpus.dedup.features import FIELDS, part_features
 from idiolect.corpus.dedup.minhash import detection
 from idiolect.corpus.judged import SCORED, Verdicts
 from idiolect.corpus.parts import Lots
 from idiolect.corpus.split import SPLITS
+from idiolect.corpus.tally import Tally
 from idiolect.corpus.work import length_reason
 
 PAIRS, PAIR_CHARACTERS = 5, 600
@@ -31,15 +32,20 @@ SIDES = np.array(SPLITS, dtype=object)
 
 
 class Copies:
-    """The decisions about all documents, and what became of them."""
+    """The decisions about all documents; picklable, their arrays are mapped into memory where they are used."""
 
-    def __init__(self, config: CorpusConfig, decisions: Decisions | None):
-        self.config, self.decisions = config, decisions
-        self.cut_bytes: Counter[str] = Counter()
-        self.cut_documents: Counter[str] = Counter()
+    def __init__(self, config: CorpusConfig, folder: Path | None):
+        self.config, self.folder = config, folder
         self._pairs = self._wanted_pairs()
         self._wanted = {document for pairs in self._pairs.values() for pair in pairs for document in pair}
-        self._shown: dict[int, dict] = {}
+
+    def __getstate__(self) -> dict:
+        return {name: value for name, value in self.__dict__.items() if name != "decisions"}
+
+    @cached_property
+    def decisions(self) -> Decisions | None:
+        """None where nothing was looked for."""
+        return Decisions.load(self.folder) if self.folder else None
 
     @classmethod
     def none(cls, config: CorpusConfig) -> "Copies":
@@ -50,7 +56,8 @@ class Copies:
     def find(cls, lots: Lots, config: CorpusConfig, verdicts: Verdicts) -> "Copies":
         """Look at all documents that are kept so far."""
         features = (part_features(_judged(part.table(NEEDED), verdicts), config.dedup) for part in lots.parts())
-        return cls(config, decide(features, config.dedup, lots.folder / "copies"))
+        decide(features, config.dedup, lots.folder / "copies")
+        return cls(config, lots.folder / "copies" / DECISIONS)
 
     def _wanted_pairs(self) -> dict[str, list[tuple[int, int]]]:
         if self.decisions is None:
@@ -62,7 +69,7 @@ class Copies:
             for reason in VERDICTS[1:]
         }
 
-    def enter(self, first: int, table: pa.Table, reasons: np.ndarray) -> pa.Table:
+    def enter(self, first: int, table: pa.Table, reasons: np.ndarray, tally: Tally) -> pa.Table:
         """The table whose first row is document `first`, with sides and texts as decided; fills in `reasons`."""
         if self.decisions is None:
             return table
@@ -73,10 +80,11 @@ class Copies:
         table = table.set_column(
             table.schema.get_field_index("split"), "split", pa.array(SIDES[side], pa.large_string())
         )
-        self._show(first, table)
-        return self._cut(first, table, reasons)
+        for document in sorted(self._wanted.intersection(range(first, first + table.num_rows))):
+            tally.keep(("pair", document), 0, _shown(table, document - first), 1)
+        return self._cut(first, table, reasons, tally)
 
-    def _cut(self, first: int, table: pa.Table, reasons: np.ndarray) -> pa.Table:
+    def _cut(self, first: int, table: pa.Table, reasons: np.ndarray, tally: Tally) -> pa.Table:
         """Take repeated lines, paragraphs and passages out; what is left may be too short."""
         documents = self.decisions.cut_documents(first, first + table.num_rows)
         documents = [document for document in documents.tolist() if not reasons[document - first]]
@@ -87,22 +95,18 @@ class Copies:
             text, counts = take_out(texts[document - first], self.decisions.cut(document))
             texts[document - first] = text
             reasons[document - first] = length_reason(text, self.config)
-            if not reasons[document - first]:
-                self.cut_bytes.update(counts)
-                self.cut_documents.update(counts.keys())
+            for name, n in () if reasons[document - first] else counts.items():
+                tally.count("cut", name, "bytes", n=n)
+                tally.count("cut", name, "documents")
         return table.set_column(table.schema.get_field_index("text"), "text", pa.array(texts, pa.large_string()))
 
-    def _show(self, first: int, table: pa.Table) -> None:
-        for document in sorted(self._wanted.intersection(range(first, first + table.num_rows))):
-            self._shown[document] = _shown(table, document - first)
-
-    def audit(self) -> dict:
+    def audit(self, tally: Tally) -> dict:
         """Clusters by size, and what was cut out of documents that are kept."""
         if self.decisions is None:
             return {}
         followers = self.decisions.original[self.decisions.verdict == NEAR_DUPLICATE]
         sizes = Counter((np.unique(followers, return_counts=True)[1] + 1).tolist())
-        near = self.config.dedup.near
+        near, cuts = self.config.dedup.near, tally.under("cut")
         return {
             "near": {
                 "bands": near.bands,
@@ -112,15 +116,15 @@ class Copies:
             },
             "clusters": {"sizes": [{"size": size, "clusters": n} for size, n in sorted(sizes.items())]},
             "cuts": {
-                name: {"bytes": self.cut_bytes[name], "documents": self.cut_documents[name]}
-                for name in sorted(self.cut_bytes)
+                name: {what: cuts[name, what] for what in ("bytes", "documents")}
+                for name in sorted({name for name, _ in cuts})
             },
         }
 
-    def pairs(self) -> dict[str, list[dict]]:
+    def pairs(self, tally: Tally) -> dict[str, list[dict]]:
         """For each reason some documents beside the ones that were kept in their stead."""
         return {
-            reason: [{"dropped": self._shown[a], "kept": self._shown[b]} for a, b in pairs]
+            reason: [{"dropped": tally.first("pair", a)[0], "kept": tally.first("pair", b)[0]} for a, b in pairs]
             for reason, pairs in self._pairs.items()
             if pairs
         }
@@ -139,27 +143,25 @@ def _shown(table: pa.Table, row: int) -> dict:
 
 
 class Leaks:
-    """The evaluation items to keep out, hashed; and, after the second pass, which of them were found."""
+    """The evaluation items to keep out, hashed, and which of them were found."""
 
     def __init__(self, config: CorpusConfig, folder: Path):
         self.folder = folder
         self.books = decontaminate.gather(config.decontaminate, folder)
         self.finder = decontaminate.Finder(folder)
-        self.documents: Counter[int] = Counter()
-        self.in_set: Counter[str] = Counter()
-        self._examples: list[tuple[str, dict, int]] = []
 
-    def enter(self, table: pa.Table) -> None:
+    def enter(self, table: pa.Table, tally: Tally) -> None:
         """Count the items in these documents; keep the examples of lowest id."""
         for row, leaked in enumerate(table["leaked"].to_pylist()):
             if not leaked:
                 continue
             items = list(map(int, leaked.split()))
-            self.documents.update(items)
-            self.in_set.update({name for name, start, stop in self._sets() if any(start <= i < stop for i in items)})
+            for item in items:
+                tally.count("leaked", item)
+            for name in {name for name, start, stop in self._sets() if any(start <= i < stop for i in items)}:
+                tally.count("leaked_set", name)
             shown = _shown(table, row) | {"text": hidden(table["passage"][row].as_py())[:PAIR_CHARACTERS]}
-            self._examples.append((table["id"][row].as_py(), shown, items[0]))
-        self._examples = sorted(self._examples, key=lambda example: example[0])[:PAIRS]
+            tally.keep(("leak",), shown["id"], {"shown": shown, "item": items[0]}, PAIRS)
 
     @cached_property
     def _items(self) -> pa.Table:
@@ -172,23 +174,23 @@ class Leaks:
             yield name, start, start + book["items"]
             start += book["items"]
 
-    def audit(self) -> dict:
+    def audit(self, tally: Tally) -> dict:
         """For each evaluation file: its items, those too short to look for, those found, and in how many documents."""
-        found: dict[str, dict] = defaultdict(dict)
+        leaked, in_set, found = tally.under("leaked"), tally.under("leaked_set"), {}
         for name, start, stop in self._sets():
-            hits = [item for item in self.documents if start <= item < stop]
-            found[name] = {**self.books[name], "found": len(hits), "documents": self.in_set[name]}
-        return dict(found)
+            hits = [item for item in leaked if start <= item < stop]
+            found[name] = {**self.books[name], "found": len(hits), "documents": in_set[name]}
+        return found
 
-    def pairs(self) -> list[dict]:
+    def pairs(self, tally: Tally) -> list[dict]:
         """Some documents beside the items that are in them."""
         return [
             {
-                "dropped": shown,
+                "dropped": leak["shown"],
                 "kept": {
-                    "id": str(item), "source": self._items["file"][item].as_py(),
-                    "text": self._items["text"][item].as_py()[:PAIR_CHARACTERS],
+                    "id": str(leak["item"]), "source": self._items["file"][leak["item"]].as_py(),
+                    "text": self._items["text"][leak["item"]].as_py()[:PAIR_CHARACTERS],
                 },
             }
-            for _, shown, item in self._examples
+            for leak in tally.first("leak")
         ]  # fmt: skip

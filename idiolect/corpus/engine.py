@@ -10,6 +10,7 @@ import contextlib
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 # Read at import by Daft, so they stand before it: its telemetry and its own progress bars stay off.
 os.environ.setdefault("DO_NOT_TRACK", "true")
@@ -113,6 +114,28 @@ def documents_frame(
     frame = frame.select("serial", "file", "event", worker(*(daft.col(n) for n in names)).alias("documents"))
     frame = frame.explode("documents")
     return frame.select("serial", "file", "event", unnest(daft.col("documents")))
+
+
+def each(work: Callable[[Any], None], items: list, workers: int) -> Iterator:
+    """Do `work` on every item in `workers` processes; yields each item, in order, as it is done."""
+
+    class Each:
+        @daft.method.batch(return_dtype=daft.DataType.int64(), batch_size=1)
+        def __call__(self, serials: daft.Series) -> daft.Series:
+            for serial in serials.to_pylist():
+                work(items[serial])
+            return serials
+
+    schema, flow = pa.schema([("serial", pa.int64())]), Flow()
+    worker = daft.cls(Each, max_concurrency=workers, use_process=True)()
+
+    def serials() -> Iterator[pa.Table]:
+        return (pa.table({"serial": [serial]}, schema) for serial in range(len(items)))
+
+    frame = _Packs(serials, schema, flow).read().select(worker(daft.col("serial")).alias("serial"))
+    with contextlib.closing(run(frame, flow)) as batches:
+        for batch in batches:
+            yield from (items[serial] for serial in batch.column("serial").to_pylist())
 
 
 def run(frame: daft.DataFrame, flow: Flow) -> Iterator[pa.RecordBatch]:

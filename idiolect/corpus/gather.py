@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.divide import resolve_rule
 from idiolect.corpus.explain import unreadable
 from idiolect.corpus.find import Found
@@ -27,7 +28,7 @@ from idiolect.progress import Progress
 PARALLEL_BYTES = 16 << 20
 LOT_BYTES = 256 << 20
 UNPACKED = 3  # times its packed size, about, is a compressed text
-PART_SCHEMA = pa.schema([("file", pa.int64()), *FIELDS.items()])
+PART_SCHEMA = pa.schema([("file", pa.int64()), *FIELDS.items(), ("original_bytes", pa.int64())])
 WARNINGS = 5
 
 
@@ -71,7 +72,12 @@ def workers_for(found: Found) -> int:
     """Processes that one machine's lot is worth."""
     size = sum(f.n_bytes * (UNPACKED if f.compression else 1) for f in found.files)
     size += PARALLEL_BYTES if found.libraries else 0
-    return 1 if size < PARALLEL_BYTES else found.settings[0].workers or os.cpu_count() or 1
+    return 1 if size < PARALLEL_BYTES else processes(found.settings[0])
+
+
+def processes(config: CorpusConfig) -> int:
+    """As many as the recipe says, else as there are cores."""
+    return config.workers or os.cpu_count() or 1
 
 
 @dataclass
@@ -145,9 +151,11 @@ def gather_lot(found: Found, names: list[str], parts: Parts, told: Told, workers
             documents = table.filter(pc.is_valid(table["text"]))
             if documents.num_rows:
                 told.bad_rows(documents, on_unreadable)
+                sizes = pc.cast(pc.binary_length(documents["text"]), pa.int64())
+                documents = documents.append_column("original_bytes", sizes)
                 writer.add(documents.select(PART_SCHEMA.names).cast(PART_SCHEMA))
                 told.documents += documents.num_rows
-                told.n_bytes += pc.sum(pc.binary_length(documents["text"])).as_py()
+                told.n_bytes += pc.sum(sizes).as_py()
                 yield
     # A stream that stops early must never pass for a short corpus.
     assert ended, "the engine stopped before the last pack"

@@ -4,7 +4,6 @@ The first pass leaves two numbers with each document, `quality` and `nats_per_by
 `Verdicts` for each table. Held at once: 12 bytes a document, only where a judge is on.
 """
 
-import heapq
 import json
 import math
 from collections.abc import Iterable, Iterator
@@ -17,6 +16,7 @@ import pyarrow.compute as pc
 from idiolect.corpus.audit.excerpt import example
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.filters import perplexity, quality
+from idiolect.corpus.tally import Tally
 from idiolect.rundir import write_atomic
 
 TO_LABEL = "to_label.jsonl"
@@ -28,7 +28,7 @@ REASONS = ("low_quality", "surprising", "predictable")
 
 
 class Verdicts:
-    """The thresholds of one preparation, and what they did."""
+    """The thresholds of one preparation, and what they do."""
 
     def __init__(self, tables: Iterable[pa.Table], config: CorpusConfig, about: dict):
         """`tables` hold the columns SCORED of all documents."""
@@ -44,9 +44,11 @@ class Verdicts:
         self.threshold = quality.threshold_of(self.scores[np.isfinite(self.scores)], config.quality)
         self.limits = perplexity.limits_of(self.nats if languages else np.zeros(0), languages, config.perplexity)
         self.prices = perplexity.figures(self.nats if languages else np.zeros(0), languages, self.limits)
-        self.dropped = dict.fromkeys(REASONS, 0)
-        self._to_label: list[tuple] = []
-        self._examples: dict[tuple[str, int], list] = {}
+
+    def __getstate__(self) -> dict:
+        # What decides travels; what it was decided from stays.
+        none = np.zeros(0, np.float32)
+        return self.__dict__ | {"scores": none, "nats": none, "prices": {}, "about": {}}
 
     def reasons(self, table: pa.Table) -> np.ndarray:
         """The reason of every document, with what scores decide filled in where none was before."""
@@ -63,16 +65,16 @@ class Verdicts:
             reasons[falls & (nats >= low)] = "surprising"
         return reasons
 
-    def enter(self, table: pa.Table) -> np.ndarray:
+    def enter(self, table: pa.Table, tally: Tally) -> np.ndarray:
         """`reasons`, entered into the figures and examples of the audit."""
         reasons = self.reasons(table)
-        self._look_for_labels(table, np.asarray(table["reason"].to_pylist(), dtype=object))
+        self._look_for_labels(table, np.asarray(table["reason"].to_pylist(), dtype=object), tally)
         for reason in REASONS:
-            self.dropped[reason] += int((reasons == reason).sum())
+            tally.count("judged", reason, n=int((reasons == reason).sum()))
         if self.config.quality.on:
-            self._remember("quality", table["quality"].to_numpy(), table)
+            self._remember("quality", table["quality"].to_numpy(), table, tally)
         if self.config.perplexity.on:
-            self._remember("perplexity", table["nats_per_byte"].to_numpy(), table)
+            self._remember("perplexity", table["nats_per_byte"].to_numpy(), table, tally)
         return reasons
 
     def measures(self, table: pa.Table) -> Iterator[tuple[str, np.ndarray, np.ndarray | float]]:
@@ -90,45 +92,40 @@ class Verdicts:
         languages = table["language"].to_pylist()
         return np.array([self.limits.get(x, self.limits[""]) for x in languages]).reshape(-1, 2)
 
-    def _remember(self, name: str, values: np.ndarray, table: pa.Table) -> None:
+    def _remember(self, name: str, values: np.ndarray, table: pa.Table, tally: Tally) -> None:
         """A few documents of each tenth of the range, those with the lowest ids."""
         limits = (0.0, 1.0) if name == "quality" else (0.0, 5.0)
         bins = np.clip(np.nan_to_num(values) / limits[1] * 10, 0, 9).astype(int)
         ids = table["id"].to_pylist()
-        for at in np.flatnonzero(np.isfinite(values)):
-            heap = self._examples.setdefault((name, int(bins[at])), [])
-            if len(heap) < SHOWN or ids[at] < heap[-1][0]:
+        for at in np.flatnonzero(np.isfinite(values)).tolist():
+            key = ("judged", name, int(bins[at]))
+            if tally.wants(key, ids[at], SHOWN):
                 source, text = table["source"][at].as_py(), example(table["text"][at].as_py())
-                heap.append((ids[at], float(values[at]), source, text))
-                heap.sort()
-                del heap[SHOWN:]
+                row = {"price": float(values[at]), "id": ids[at], "source": source, "example": text}
+                tally.keep(key, ids[at], row, SHOWN)
 
-    def _look_for_labels(self, table: pa.Table, reasons: np.ndarray) -> None:
+    def _look_for_labels(self, table: pa.Table, reasons: np.ndarray, tally: Tally) -> None:
         most = self.config.quality.to_label * (CANDIDATES if self.config.quality.on else 1)
-        if not most:
-            return
-        for at in np.flatnonzero(reasons == ""):
+        for at in np.flatnonzero(reasons == "").tolist() if most else ():
             drawn = quality.draw_of(table["digest"][at].as_py(), self.config.quality.seed)
-            entry = (-int.from_bytes(drawn, "big"), table["id"][at].as_py())
-            if len(self._to_label) == most and entry <= self._to_label[0][:2]:
-                continue
-            row = {"text": table["text"][at].as_py()[: self.config.quality.document_characters]}
-            row |= {"label": "", "source": table["source"][at].as_py(), "score": float(table["quality"][at].as_py())}
-            push = heapq.heappush if len(self._to_label) < most else heapq.heappushpop
-            push(self._to_label, (*entry, row))
+            order = [drawn.hex(), table["id"][at].as_py()]
+            if tally.wants(("to_label",), order, most):
+                text = table["text"][at].as_py()[: self.config.quality.document_characters]
+                score = float(table["quality"][at].as_py())
+                row = {"text": text, "label": "", "source": table["source"][at].as_py(), "score": score}
+                tally.keep(("to_label",), order, row, most)
 
-    def write(self, out: Path) -> None:
+    def write(self, out: Path, tally: Tally) -> None:
         """to_label.jsonl: rows whose empty `label` is yours to fill with good, bad, or a number from 0 to 1."""
-        if not self._to_label:
+        rows = tally.first("to_label")
+        if not rows:
             return
-        rows = [row for _, _, row in sorted(self._to_label, key=lambda entry: entry[:2], reverse=True)]
         if self.config.quality.on:
             rows = sorted(rows, key=lambda row: abs(row["score"] - 0.5))[: self.config.quality.to_label]
-        for row in rows:
-            row["score"] = round(row["score"], 4) if np.isfinite(row["score"]) else None
-        write_atomic(out / TO_LABEL, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        told = [row | {"score": round(row["score"], 4) if np.isfinite(row["score"]) else None} for row in rows]
+        write_atomic(out / TO_LABEL, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in told))
 
-    def audit(self) -> dict:
+    def audit(self, tally: Tally) -> dict:
         """What audit.json says under `quality` and `perplexity`; empty where neither judged."""
         found = {}
         if self.config.quality.on:
@@ -137,24 +134,24 @@ class Verdicts:
             found["quality"] = {
                 **self.about.get("quality", {}), "kind": self.config.quality.keep, "documents": len(known),
                 "mean": float(known.mean()) if len(known) else None, "threshold": self.threshold,
-                "kept_share": 1 - self.dropped["low_quality"] / max(len(known), 1),
+                "kept_share": 1 - tally.counts["judged", "low_quality"] / max(len(known), 1),
                 "histogram": [
                     {"from": float(a), "to": float(b), "documents": int(k)}
                     for a, b, k in zip(edges[:-1], edges[1:], n, strict=True)
                 ],
-                "samples": self._samples("quality", "score"),
+                "samples": self._samples("quality", "score", tally),
             }  # fmt: skip
         if self.config.perplexity.on:
             ask = self.config.perplexity
             model = Path(ask.run).name if ask.run else f"Kneser-Ney of order {ask.order} over bytes of good text"
-            dropped = {reason: self.dropped[reason] for reason in ("surprising", "predictable")}
-            samples = self._samples("perplexity", "nats_per_byte")
+            dropped = {reason: tally.counts["judged", reason] for reason in ("surprising", "predictable")}
+            samples = self._samples("perplexity", "nats_per_byte", tally)
             found["perplexity"] = {"model": model, **self.prices, "dropped": dropped, "samples": samples}
         return found
 
-    def _samples(self, name: str, value: str) -> list[dict]:
-        rows = [row for (of, _), heap in sorted(self._examples.items()) if of == name for row in heap]
+    def _samples(self, name: str, value: str, tally: Tally) -> list[dict]:
+        rows = [row for found in tally.kept_under("judged", name).values() for row in found]
         return [
-            {value: round(price, 4), "id": i, "source": source, "example": text}
-            for i, price, source, text in sorted(rows, key=lambda row: (row[1], row[0]))
+            {value: round(row["price"], 4), **{key: row[key] for key in ("id", "source", "example")}}
+            for row in sorted(rows, key=lambda row: (row["price"], row["id"]))
         ]

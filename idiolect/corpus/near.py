@@ -17,6 +17,7 @@ from idiolect.corpus.extract.code import LONGEST_MEAN
 from idiolect.corpus.filters.judge import PLACES
 from idiolect.corpus.filters.reasons import MEASURES, Measure
 from idiolect.corpus.filters.steps import CODE
+from idiolect.corpus.tally import Tally
 
 SHOWN = 3
 OF_REASONS = MEASURES | {
@@ -44,11 +45,10 @@ Values = Iterator[tuple[str, np.ndarray, np.ndarray | float]]
 
 
 class Nearest:
-    """The kept documents nearest to each limit; bounded, whatever the size of the corpus."""
+    """The kept documents nearest to each limit, entered into a tally."""
 
-    def __init__(self, config: CorpusConfig):
-        self.config = config
-        self._held: dict[str, list[tuple]] = {}
+    def __init__(self, config: CorpusConfig, tally: Tally):
+        self.config, self.tally = config, tally
 
     def enter(self, table: pa.Table, reasons: np.ndarray, scored: Values) -> pa.Table:
         """The table with `value` and `limit` of each dropped document under its own reason (null: none); `scored` are
@@ -92,34 +92,23 @@ class Nearest:
         # Without a limit, what has most of it is nearest; what has nothing of it is not near.
         margins = np.where(np.isfinite(limits), limits - values, -values) if above else values - limits
         near = np.flatnonzero(kept & np.isfinite(margins) & ((values > 0) if above else True))
-        held = self._held.get(reason, [])
         if len(near) > SHOWN:
             near = near[margins[near] <= np.partition(margins[near], SHOWN - 1)[SHOWN - 1]]
-        if len(held) == SHOWN:
-            near = near[margins[near] <= held[-1][0]]
-        found = sorted(zip(margins[near].tolist(), ids[near].tolist(), near.tolist(), strict=True))[:SHOWN]
-        new = [
-            (margin, name, float(values[at]), float(limits[at]), table["source"][at].as_py(), at)
-            for margin, name, at in found
-            if len(held) < SHOWN or (margin, name) < held[-1][:2]
-        ]
-        rows = [(*row[:-1], example(table["text"][row[-1]].as_py())) for row in new]
-        self._held[reason] = sorted([*held, *rows])[:SHOWN]
+        key = ("near", reason)
+        for margin, name, at in sorted(zip(margins[near].tolist(), ids[near].tolist(), near.tolist(), strict=True)):
+            if not self.tally.wants(key, [margin, name], SHOWN):
+                break
+            shown = {"id": name, "source": table["source"][at].as_py(), "text": example(table["text"][at].as_py())}
+            shown |= told(float(values[at]), float(limits[at]))
+            self.tally.keep(key, [margin, name], shown, SHOWN)
 
-    def join(self, other: "Nearest") -> None:
-        """Take over what was found in other documents."""
-        for reason, rows in other._held.items():
-            self._held[reason] = sorted([*self._held.get(reason, []), *rows])[:SHOWN]
 
-    def about(self, reason: str) -> dict:
-        """What the audit says beside documents that fell for a reason: what was measured, and who just passed."""
-        kept = [
-            {"id": name, "source": source, "text": text} | told(value, limit)
-            for _, name, value, limit, source, text in self._held.get(reason, [])
-        ]
-        measure = OF_REASONS.get(reason)
-        found = {"measure": {"what": measure.what, "falls": measure.falls}} if measure else {}
-        return found | ({"kept_samples": kept} if kept else {"instead": INSTEAD.get(reason, NONE)})
+def about(reason: str, tally: Tally) -> dict:
+    """What the audit says beside documents that fell for a reason: what was measured, and who just passed."""
+    kept = tally.first("near", reason)
+    measure = OF_REASONS.get(reason)
+    found = {"measure": {"what": measure.what, "falls": measure.falls}} if measure else {}
+    return found | ({"kept_samples": kept} if kept else {"instead": INSTEAD.get(reason, NONE)})
 
 
 def told(value: float | None, limit: float | None) -> dict:

@@ -21,8 +21,9 @@ from idiolect.corpus.find import EXACT, Found, find
 from idiolect.corpus.gather import PART_SCHEMA, gather, lots_of
 from idiolect.corpus.judged import SCORED, Verdicts
 from idiolect.corpus.parts import Lots
+from idiolect.corpus.piece import Settled
 from idiolect.corpus.remote import NOT_ALLOWED
-from idiolect.corpus.settle import Settled, settle
+from idiolect.corpus.settle import settle
 from idiolect.corpus.sources import check_installed, default
 from idiolect.errors import IdiolectError, RecipeError
 from idiolect.progress import Progress
@@ -60,11 +61,12 @@ def prepare(config: CorpusConfig, out: Path, progress: Progress, work: Path | No
         lots.remove()
         raise
     ledger.write_dropped(out / "dropped.parquet")
-    verdicts.write(out)
-    audit = ledger.audit() | verdicts.audit() | copies.audit()
-    pairs = copies.pairs()
+    tally = ledger.tally
+    verdicts.write(out, tally)
+    audit = ledger.audit() | verdicts.audit(tally) | copies.audit(tally)
+    pairs = copies.pairs(tally)
     if leaks:
-        audit["decontamination"], pairs["contaminated"] = leaks.audit(), leaks.pairs()
+        audit["decontamination"], pairs["contaminated"] = leaks.audit(tally), leaks.pairs(tally)
     for reason in set(pairs) & set(audit["dropped"]):
         audit["dropped"][reason]["pairs"] = pairs.pop(reason)
     # Kept together, or cut out of what stays: nothing fell, and there is something to show all the same.

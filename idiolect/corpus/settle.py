@@ -1,91 +1,84 @@
-"""The second pass: what all documents together decide, and every document into its split or among the dropped."""
+"""The second pass: what all documents together decide, and every document into its split or among the dropped.
+
+Stretches of documents are settled apart from each other (`piece.py`), on every core or on a cluster; what is left to
+one process is to copy their row groups behind each other and to add up their tallies, in reading order. Finished
+pieces stay until all is done, so a pass that was killed makes only those that are missing.
+"""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
+from idiolect import faults
 from idiolect.corpus.config import CorpusConfig
-from idiolect.corpus.copies import Copies, Leaks
 from idiolect.corpus.documents import SCHEMA
-from idiolect.corpus.judged import Verdicts
+from idiolect.corpus.gather import processes
+from idiolect.corpus.joined import JoinedFile, groups_of
 from idiolect.corpus.ledger import Ledger
-from idiolect.corpus.parts import Lots, Part
+from idiolect.corpus.parts import Lots
+from idiolect.corpus.piece import Piece, Settle, Settled
 from idiolect.corpus.split import SPLITS
-from idiolect.corpus.transformed import transformed
-from idiolect.corpus.writer import SplitWriter
+from idiolect.corpus.stretches import Stretch, stretches
+from idiolect.corpus.tally import Tally
 from idiolect.progress import Progress
 
-# Documents held at once while the parts are read again.
-ROWS = 8192
-
-
-@dataclass(frozen=True)
-class Settled:
-    """What is known of all documents together before any of them is written."""
-
-    verdicts: Verdicts
-    copies: Copies
-    leaks: Leaks | None
+# A process takes a second or two to start, a stretch less than one: fewer than this many are not worth it.
+STRETCHES_A_WORKER = 4
 
 
 def settle(
     lots: Lots, config: CorpusConfig, names: list[str], out: Path, progress: Progress, settled: Settled
 ) -> Ledger:
     """Write the splits into `out`; returns the books."""
+    folder = lots.folder / "pieces"
+    folder.mkdir(exist_ok=True)
     ledger = Ledger(config)
     enter_events(lots, names, ledger)
+    n = 0
+    with progress.bar("settling", total=lots.documents) as bar:
+        done = 0
+        for stretch in _settled(list(stretches(lots)), Settle(config, settled, folder), config):
+            n, done = n + 1, done + stretch.documents
+            bar.update(done)
+            faults.reached("corpus.after_piece")
     with ExitStack() as stack:
-        writers = {s: stack.enter_context(SplitWriter(out / f"{s}.parquet", SCHEMA)) for s in SPLITS}
-        bar = stack.enter_context(progress.bar("writing", total=lots.documents))
-        first = 0
-        for part in lots.parts():
-            for table in _tables(part):
-                if settled.leaks:
-                    settled.leaks.enter(table)
-                reasons = settled.verdicts.enter(table)
-                table = settled.copies.enter(first, table, reasons)
-                table = transformed(table, reasons, config, ledger.not_transformed)
-                table = ledger.nearest.enter(table, reasons, settled.verdicts.measures(table))
-                _enter(table, reasons, ledger, writers)
-                first += table.num_rows
-                bar.update(first)
+        files = {s: stack.enter_context(JoinedFile(out / f"{s}.parquet", SCHEMA)) for s in SPLITS}
+        for number in range(n):
+            ledger.tally.add(_joined(Piece(folder, number), files))
+    ledger.name_bad_rows()
     return ledger
 
 
-def _tables(part: Part) -> Iterator[pa.Table]:
-    table = part.table()
-    table = table.append_column("original_bytes", pc.cast(pc.binary_length(table["text"]), pa.int64()))
-    for start in range(0, table.num_rows, ROWS):
-        yield table.slice(start, ROWS)
+def _settled(all_stretches: list[Stretch], work: Settle, config: CorpusConfig) -> Iterator[Stretch]:
+    """The stretches whose pieces are there, each as soon as it is."""
+    missing = []
+    for stretch in all_stretches:
+        if Piece(work.folder, stretch.number).whole:
+            yield stretch
+        else:
+            missing.append(stretch)
+    n_workers = min(processes(config), len(missing) // STRETCHES_A_WORKER)
+    if config.engine == "ray" and len(missing) >= 2 * STRETCHES_A_WORKER:
+        from idiolect.corpus.cluster import each
+
+        yield from each(work, missing, config)
+    elif n_workers > 1:
+        from idiolect.corpus.engine import each
+
+        yield from each(work, missing, n_workers)
+    else:
+        for stretch in missing:
+            work(stretch)
+            yield stretch
 
 
-def _enter(table: pa.Table, reasons: np.ndarray, ledger: Ledger, writers: dict[str, SplitWriter]) -> None:
-    ledger.read_documents += table.num_rows
-    ledger.changed += pc.sum(table["changed"]).as_py() or 0
-    ledger.note(table)
-    for reason in sorted(set(reasons) - {""}):
-        dropped = table.filter(pa.array(reasons == reason))
-        ledger.drop(reason, dropped)
-        if reason == "bad_row":
-            for name, note in zip(dropped["source"].to_pylist(), dropped["note"].to_pylist(), strict=True):
-                ledger.bad_row(name, note)
-    kept = table.filter(pa.array(reasons == ""))
-    for split in SPLITS:
-        documents = kept.filter(pc.equal(kept["split"], split))
-        ledger.keep(documents, split)
-        writers[split].add(documents)
-    ledger.place(digests_of(kept)[:, 0])
-
-
-def digests_of(table: pa.Table) -> np.ndarray:
-    """uint64[n, 2], most significant first."""
-    whole = b"".join(table["digest"].to_pylist())
-    return np.frombuffer(whole, dtype=">u8").reshape(-1, 2)
+def _joined(piece: Piece, files: dict[str, JoinedFile]) -> Tally:
+    """A piece's row groups, each behind what its split has already; returns the piece's tally."""
+    facts = piece.facts()
+    with open(piece.file, "rb") as source:
+        for split, group in zip(facts["splits"], groups_of(source), strict=True):
+            files[split].add(source, group)
+    return Tally.of(facts["tally"])
 
 
 def enter_events(lots: Lots, names: list[str], ledger: Ledger) -> None:
@@ -99,9 +92,9 @@ def enter_events(lots: Lots, names: list[str], ledger: Ledger) -> None:
                 continue
             seen.add(key)
             if what == "opened":
-                ledger.files_read += event["files"]
-                ledger.read_bytes += event["n_bytes"]
-                ledger.encodings[event["encoding"]] += event["files"]
+                ledger.tally.count("read", "files", n=event["files"])
+                ledger.tally.count("read", "bytes", n=event["n_bytes"])
+                ledger.tally.count("encoding", event["encoding"], n=event["files"])
             elif what == "read" and not event["documents"]:
                 ledger.skip_file(names[file], "holds no documents")
             elif what == "ignored":

@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 
 # Fixed, so that files do not depend on how documents happened to arrive.
 GROUP_ROWS, GROUP_BYTES = 8192, 8 << 20
+# No statistics: nobody asks for the alphabetically first text, and it may be kilobytes of each row group's footer.
+SETTINGS = {"compression": "zstd", "compression_level": 3, "store_schema": False, "write_statistics": False}
 
 
 class SplitWriter:
@@ -17,7 +19,7 @@ class SplitWriter:
 
     def __init__(self, path: Path, schema: pa.Schema):
         self._schema = schema
-        self._file = pq.ParquetWriter(path, schema, compression="zstd", compression_level=3, store_schema=False)
+        self._file = pq.ParquetWriter(path, schema, **SETTINGS)
         self._held: list[pa.Table] = []
         self._rows = self._bytes = 0
 

@@ -14,12 +14,13 @@ ROOT = Path(__file__).parents[2]
 PREPARE = """
 import sys
 from pathlib import Path
-from idiolect.corpus import gather, packs
+from idiolect.corpus import gather, packs, settle, stretches
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.prepare import prepare
 from idiolect.errors import IdiolectError
 from idiolect.progress import Progress
 gather.LOT_BYTES, gather.PARALLEL_BYTES, packs.PACK_BYTES = 20_000, 0, 2000
+settle.STRETCHES_A_WORKER, stretches.STRETCH_BYTES = 1, 60_000
 out = Path(sys.argv[2])
 out.mkdir(exist_ok=True)
 config = CorpusConfig(text=(sys.argv[1],), engine=sys.argv[3], workers=2, on_unreadable=sys.argv[4])

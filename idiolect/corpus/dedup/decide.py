@@ -19,6 +19,8 @@ from idiolect.corpus.dedup.features import PartFeatures, Ragged
 from idiolect.corpus.dedup.minhash import similarity
 from idiolect.corpus.dedup.passages import Passages, repeats
 
+DECISIONS = "decisions"
+
 
 class Tables:
     """All documents' features, sorted into what each question needs."""
@@ -66,7 +68,7 @@ class Tables:
 
 def decide(parts: Iterable[PartFeatures], config: DedupConfig, work_folder: Path) -> Decisions:
     """What becomes of every document of all parts; finished decisions found in the folder are taken as they are."""
-    done = work_folder / "decisions"
+    done = work_folder / DECISIONS
     if done.exists():
         return Decisions.load(done)
     folder = work_folder / "tables"

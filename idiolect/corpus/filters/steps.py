@@ -2,16 +2,13 @@
 
 import json
 import math
-from collections import Counter
 
 import numpy as np
-import pyarrow as pa
 
 from idiolect.corpus.filters.config import FilterConfig
 from idiolect.corpus.filters.judge import PLACES, Judge
-from idiolect.corpus.filters.language import UNDETERMINED, Identifier
+from idiolect.corpus.filters.language import Identifier
 from idiolect.corpus.filters.reasons import MEASURES
-from idiolect.corpus.filters.stop_words import STOP_WORDS
 
 # How the language of source code begins: every rule here was made for what people write to each other.
 CODE = "code:"
@@ -66,44 +63,3 @@ class Filters:
     def _language_reasons(self, language: str, score: float) -> list[str]:
         reason = self._identifier.reason(language, score)
         return [reason] if reason else []
-
-
-class Effects:
-    """How many documents fail each rule, and how many fail it alone: what would come back without it."""
-
-    def __init__(self, config: FilterConfig):
-        self._identify = config.language.identify
-        self._asked = Judge(config).rules()
-        if config.language.keep:
-            self._asked = ["language_other", "language_unsure", *self._asked]
-        self._failed: Counter[str] = Counter()
-        self._alone: Counter[str] = Counter()
-        self._languages: Counter[str] = Counter()
-
-    def add(self, documents: pa.Table) -> None:
-        """Count these documents, by their columns `failed` and `language`."""
-        for failed in documents["failed"].to_pylist():
-            rules = failed.split()
-            self._failed.update(rules)
-            if len(rules) == 1:
-                self._alone[rules[0]] += 1
-        # What fell before it was asked has no language yet, unless nobody was to name one.
-        known = (name for name in documents["language"].to_pylist() if name or not self._identify)
-        self._languages.update(name or UNDETERMINED for name in known)
-
-    def audit(self) -> dict[str, dict]:
-        """Each rule that was asked, in its order, with the languages it was `not_asked` of, and their documents.
-
-        None is asked of source code, and stop words only where we know the language's.
-        """
-        asked = list(dict.fromkeys([*self._asked, *sorted(self._failed)]))
-        rules: dict[str, dict] = {}
-        for rule in asked:
-            left_out = {
-                name: n
-                for name, n in sorted(self._languages.items())
-                if name.startswith(CODE) or (rule == "gopher_few_stop_words" and name not in STOP_WORDS)
-            }
-            rules[rule] = {"failed": self._failed[rule], "alone": self._alone[rule]}
-            rules[rule] |= {"not_asked": left_out} if left_out else {}
-        return rules

@@ -6,7 +6,8 @@ import pyarrow as pa
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.filters.perplexity import figures
 from idiolect.corpus.judged import Verdicts
-from idiolect.corpus.near import SHOWN, Nearest
+from idiolect.corpus.near import SHOWN, Nearest, about
+from idiolect.corpus.tally import Tally
 
 
 def test_the_kept_documents_nearest_to_the_threshold_are_shown():
@@ -19,11 +20,11 @@ def test_the_kept_documents_nearest_to_the_threshold_are_shown():
         "pii": [""] * 41, "measures": [b""] * 41, "quality": scores, "nats_per_byte": np.full(41, np.nan, np.float32),
     })  # fmt: skip
     verdicts = Verdicts([table], config, {})
-    reasons = verdicts.enter(table)
+    reasons = verdicts.enter(table, Tally())
     assert list(reasons[:20]) == ["low_quality"] * 20
-    nearest = Nearest(config)
-    table = nearest.enter(table, reasons, verdicts.measures(table))
-    found = nearest.about("low_quality")
+    tally = Tally()
+    table = Nearest(config, tally).enter(table, reasons, verdicts.measures(table))
+    found = about("low_quality", tally)
     assert [row["id"] for row in found["kept_samples"]] == ["20", "21", "22"][:SHOWN]
     assert found["kept_samples"][1] | {"text": ""} == {
         "id": "21",

@@ -210,7 +210,7 @@ def judged(tmp_path):
 def test_when_nothing_is_good_enough_the_setting_that_decided_is_named(keep, names):
     config = CorpusConfig(quality={"good": ("x",), "keep": keep})
     ledger = Ledger(config)
-    ledger.dropped = {"low_quality": {"documents": 3, "bytes": 30}}
+    ledger.tally.count("dropped", "low_quality", "documents", n=3)
     with pytest.raises(DataError) as error:
         check_result(config, ledger)
     assert error.value.fix.startswith(f"--corpus.quality.{names}")

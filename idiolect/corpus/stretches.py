@@ -1,0 +1,68 @@
+"""Stretches: runs of documents that are settled apart from each other, whichever parts they lie in.
+
+Where one ends depends on the documents alone, so what is made of it is the same bytes however the first pass was
+divided into lots and parts.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from idiolect.corpus.parts import Lots
+
+STRETCH_BYTES = 32 << 20
+# A document weighs its text, and about this much for what the first pass noted of it.
+ROW_BYTES = 256
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Documents from number `first` of all on: rows [start, stop) of some parts, in order."""
+
+    number: int
+    first: int
+    rows: tuple[tuple[Path, int, int], ...]
+
+    @property
+    def documents(self) -> int:
+        """How many documents it has."""
+        return sum(stop - start for _, start, stop in self.rows)
+
+    def table(self) -> pa.Table:
+        """Its documents, with all columns."""
+        return pa.concat_tables([_read(*some) for some in self.rows])
+
+
+def stretches(lots: Lots) -> Iterator[Stretch]:
+    """All documents of all parts, in reading order; only their sizes are read."""
+    number = first = weight = documents = last = 0
+    rows: list[tuple[Path, int, int]] = []
+    for part in lots.parts():
+        sizes = part.table(["original_bytes"])["original_bytes"].to_numpy() + ROW_BYTES
+        # Documents that begin between the same two multiples belong together.
+        own = (weight + np.cumsum(sizes) - sizes) // STRETCH_BYTES
+        weight += int(sizes.sum())
+        begins = np.flatnonzero(np.diff(own, prepend=-1)).tolist()
+        for start, stop in pairwise([*begins, len(sizes)]):
+            if rows and own[start] > last:
+                yield Stretch(number, first, tuple(rows))
+                number, first, rows = number + 1, documents, []
+            last = own[start]
+            rows.append((part.path, start, stop))
+            documents += stop - start
+    if rows:
+        yield Stretch(number, first, tuple(rows))
+
+
+def _read(path: Path, start: int, stop: int) -> pa.Table:
+    with pq.ParquetFile(path) as file:
+        sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+        ends = np.cumsum(sizes)
+        wanted = range(int(np.searchsorted(ends, start, "right")), int(np.searchsorted(ends, stop - 1, "right")) + 1)
+        table = file.read_row_groups(list(wanted))
+    return table.slice(start - int(ends[wanted[0]] - sizes[wanted[0]]), stop - start)
