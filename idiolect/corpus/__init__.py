@@ -1,6 +1,6 @@
 """From files to documents: found, decoded, cleaned, de-duplicated, split, and accounted for.
 
-    find → sources/ → packs → engine + work → ledger → {train,validation,test}.parquet, audit.json
+    find → sources/ → packs → engine + work → parts → pieces → {train,validation,test}.parquet, audit.json
 
 Start at `prepare.prepare`; then `sources/text.py`, the simplest format, and `work.py`, what is done to each document.
 Skip `engine.py` the first time: it only spreads the work over processes. Others read the result with `documents.read`.
