@@ -159,8 +159,13 @@ VERBS: dict[str, Verb] = {
     "plan": Verb(
         "what it will take, before it is spent: parameters, FLOPs, memory, time, money",
         "Counts the model, measures this machine for a few seconds, and prints the arithmetic. With --text and "
-        "--budget it chooses the model.",
-        (("idiolect plan mine.toml", "the recipe as it is"), ("idiolect plan --text ./my-folder --budget 2h", "")),
+        "--budget it chooses the model; with a recipe and --budget it does so for the recipe's own text, and of a "
+        "mixture for what a run draws of each source.",
+        (
+            ("idiolect plan mine.toml", "the recipe as it is"),
+            ("idiolect plan mine.toml --budget 2h", ""),
+            ("idiolect plan --text ./my-folder --budget 2h", ""),
+        ),
         (TEXT, BUDGET),
     ),
     "doctor": Verb(

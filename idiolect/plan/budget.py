@@ -25,7 +25,7 @@ from idiolect.models import measure
 from idiolect.models.config import GPTConfig
 from idiolect.optim.config import AdamWConfig, MuonConfig, OptimConfig
 from idiolect.plan import count, memory
-from idiolect.plan.repetition import effective_tokens
+from idiolect.plan.repetition import Draw, breadth, effective_tokens, one_text, worth
 
 # Tokens per parameter that the law calls balanced at one epoch. Chinchilla's 20 and nanochat's measured 10.5 (Muon,
 # ReLU^2) hold for 100 M parameters and more; for runs of minutes nothing is published, and nanoGPT's CPU recipe reads
@@ -115,8 +115,12 @@ def effective_parameters(parameters: float, unique: float) -> float:
 
 def reducible(parameters: float, tokens: float, unique: float) -> float:
     """The part of the law's loss that size and data can lower, in nats per token of its own tokenizer."""
-    return (LAW_A / effective_parameters(parameters, unique) ** LAW_EXPONENT
-            + LAW_B / effective_tokens(tokens, unique) ** LAW_EXPONENT)  # fmt: skip
+    return law_of(parameters, effective_tokens(tokens, unique), unique)
+
+
+def law_of(parameters: float, fresh: float, unique: float) -> float:
+    """The same of a run whose tokens are worth so many fresh ones, `unique` different ones among them."""
+    return LAW_A / effective_parameters(parameters, unique) ** LAW_EXPONENT + LAW_B / fresh**LAW_EXPONENT
 
 
 @dataclass(frozen=True)
@@ -174,14 +178,19 @@ def options(
     memory_bytes: float,
     device: str = "cpu",
     dtype: str = "float32",
+    draw: Draw | None = None,
+    most_tokens: float = math.inf,
 ) -> list[Choice]:
-    """Every size on the ladder that fits time and memory, with what it would reach; deterministic in its arguments."""
+    """Every size on the ladder that fits time and memory, with what it would reach; deterministic in its arguments.
+
+    `draw` says what a run reads of each source of a mixture, which gives `most_tokens` at most.
+    """
     found = []
     for model in count.ladder(context_length):
         parameters = measure.parameters(model, vocabulary)["total"]
         per_token = measure.flops_per_token(model, vocabulary)["training"]
         speed = flops_per_second(model) / per_token
-        tokens = min(seconds * speed, MOST_EPOCHS * unique_tokens)
+        tokens = min(seconds * speed, MOST_EPOCHS * unique_tokens, most_tokens)
         batch = batch_for(tokens * per_token, tokens, context_length)
         steps = int(tokens // batch)
         if steps < LEAST_STEPS:
@@ -191,8 +200,10 @@ def options(
         if not micro:
             continue
         tokens = steps * batch
-        found.append(Choice(model, parameters, per_token, speed, tokens, tokens / unique_tokens, batch, micro, steps,
-                            tokens / speed, held, reducible(parameters, tokens, unique_tokens)))  # fmt: skip
+        rows = (draw or one_text(unique_tokens))(tokens)
+        wide = breadth(rows)
+        found.append(Choice(model, parameters, per_token, speed, tokens, tokens / wide, batch, micro, steps,
+                            tokens / speed, held, law_of(parameters, worth(rows), wide)))  # fmt: skip
     return found
 
 

@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from idiolect.models import measure
 from idiolect.models.config import GPTConfig
 from idiolect.plan import budget as room
 from idiolect.plan import memory
 from idiolect.plan.config import PlanConfig
-from idiolect.plan.repetition import effective_tokens
+from idiolect.plan.repetition import Draw, Drawn, met, one_text, worth
 from idiolect.progress import show_count
 
 LONG_CONTEXT_FLOPS = 1e17
@@ -43,11 +43,14 @@ def plan(
     unique_tokens: float = 0,
     device: str = "cpu",
     dtype: str = "float32",
+    draw: Draw | None = None,
+    most_tokens: float = math.inf,
 ) -> dict:
     """Choose what to train for `budget` (such as "10m") on `unique_bytes` of text after cleaning.
 
     `profile` is `throughput.speed_profile`'s effective FLOP/s by width; `memory_bytes` is what is free;
-    `unique_tokens` replaces the estimate when the tokenizer exists. Returns {"budget", "corpus", "chosen",
+    `unique_tokens` replaces the estimate when the tokenizer exists; `draw` says what a run reads of each source of a
+    mixture, which gives `most_tokens` at most. Returns {"budget", "corpus", "chosen",
     "overrides" (dotted), "predicted", "options", "lines"}. Raises RecipeError when nothing fits.
     """
     config = config or PlanConfig()
@@ -62,12 +65,14 @@ def plan(
     tokens = unique_tokens or unique_bytes / per_token
     context = config.context_length or (1024 if seconds * mean_speed > LONG_CONTEXT_FLOPS else 256)
     limit = memory_bytes * config.memory_share
-    found = room.options(seconds, tokens, vocabulary, context, speed_between(profile), limit, device, dtype)
+    found = room.options(seconds, tokens, vocabulary, context, speed_between(profile), limit, device, dtype,
+                         draw, most_tokens)  # fmt: skip
     chosen = room.choose(found, seconds, tokens)
     optim = room.optim_for(chosen.tokens * chosen.flops_per_token)
     money = chosen.seconds / 3600 * config.price_per_hour if config.price_per_hour else None
     facts = {"whole": whole, "seconds": seconds, "tokens": tokens, "per_token": unique_bytes / tokens, "limit": limit,
-             "vocabulary": vocabulary, "bytes": unique_bytes, "estimated": not unique_tokens}  # fmt: skip
+             "vocabulary": vocabulary, "bytes": unique_bytes, "estimated": not unique_tokens,
+             "drawn": (draw or one_text(tokens))(chosen.tokens)}  # fmt: skip
     return {
         "budget": {"text": spend.text, "kind": spend.kind, "seconds": whole, "training_seconds": seconds},
         "corpus": {"unique_bytes": unique_bytes, "unique_tokens": round(tokens), "vocabulary_size": vocabulary,
@@ -80,6 +85,7 @@ def plan(
         "predicted": {"seconds": chosen.seconds, "tokens": chosen.tokens, "epochs": chosen.epochs,
                       "memory_bytes": chosen.memory_bytes, "tokens_per_second": chosen.tokens_per_second,
                       "flops": chosen.tokens * chosen.flops_per_token, "money": money},
+        "mixture": [vars(one) | {"epochs": one.epochs} for one in facts["drawn"]] if draw else [],
         "options": [row(one) for one in found],
         "lines": arithmetic(spend, facts, chosen, config, money),
     }  # fmt: skip
@@ -139,11 +145,12 @@ def arithmetic(
         f"tokens       {chosen.seconds:.0f} s x {show_count(chosen.tokens_per_second)} = {show_count(chosen.tokens)} = "
         f"{chosen.epochs:.1f} epochs, {chosen.tokens / chosen.parameters:.1f} a parameter "
         "(at 100 M and more: 10 to 20, arXiv 2203.15556)",
+        *sources(facts["drawn"]),
     ]
     if chosen.epochs > 1:
-        worth = effective_tokens(chosen.tokens, facts["tokens"])
-        said.append(f"repeats      {chosen.epochs:.1f} epochs are worth {show_count(worth)} fresh tokens, "
-                    f"{100 * worth / chosen.tokens:.0f} % (arXiv 2305.16264, eq. 5)")  # fmt: skip
+        fresh = worth(facts["drawn"])
+        said.append(f"repeats      {chosen.epochs:.1f} epochs are worth {show_count(fresh)} fresh tokens, "
+                    f"{100 * fresh / chosen.tokens:.0f} % (arXiv 2305.16264, eq. 5)")  # fmt: skip
     said += [
         f"batch        {chosen.batch_tokens:,} tokens a step (0.292 x {flops:.2g} FLOPs ^ 0.327, arXiv 2401.02954; "
         f"at least 1,000 steps where windows allow) -> {chosen.steps:,} steps",
@@ -160,6 +167,19 @@ def arithmetic(
         )
     said.append("cheaper      continuing or fine-tuning an existing model needs far less than training from nothing")
     return said
+
+
+def sources(rows: Sequence[Drawn]) -> list[str]:
+    """What a run draws of each source of a mixture, and how often that is; nothing of a text that is read as it is."""
+    if len(rows) == 1 and not rows[0].source:
+        return []
+    whole = sum(row.tokens for row in rows)
+    return [
+        *(f"source       {row.source}: {show_count(row.tokens)} ({row.tokens / whole:.1%}) of {show_count(row.unique)} "
+          f"unique tokens = {row.epochs:.2g} epochs" for row in rows),
+        f"unique       {show_count(met(rows))} different tokens are read at least once, each "
+        f"{whole / met(rows):.1f} times on average",
+    ]  # fmt: skip
 
 
 def render(planned: dict) -> str:

@@ -1,5 +1,6 @@
 """A recipe's mixture of sources: as the trainer reads it, as a table for people, and as what decides the weights."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,13 +9,18 @@ from idiolect.corpus.mixture.config import DOSES, is_mixed
 from idiolect.data.mixed_streams import MixedStreams
 from idiolect.data.mixture import GOOD_EPOCHS, Mixture, Plan
 from idiolect.data.objectives import Objective
+from idiolect.data.shares import Shares
 from idiolect.errors import RecipeError
+from idiolect.plan.repetition import Draw, Drawn
 from idiolect.progress import Progress, show_count
 from idiolect.recipe import Recipe
 from idiolect.stages.job import Job
 from idiolect.stages.prepared import Prepared
 from idiolect.tokenizer.shards import Shards
 from idiolect.train.loop import batch_shape
+
+# Tokens at a time in which a plan reckons, before a context length is chosen.
+PIECE = 256
 
 
 def mixture_of(recipe: Recipe, split: Shards, objective: Objective, seed: int) -> Mixture | MixedStreams:
@@ -32,6 +38,31 @@ def mixture_of(recipe: Recipe, split: Shards, objective: Objective, seed: int) -
     if recipe.carries_state:
         return MixedStreams(split, objective, plan, total, samples, seed, recipe.data.shuffle, config.carry_windows)
     return Mixture(split, objective, plan, total, seed, recipe.data.shuffle)
+
+
+def draw_of(recipe: Recipe, tokens_S: Sequence[float]) -> tuple[Draw, float]:
+    """What a run of any length reads of each source, going by the tokens it is expected to have; and how many tokens
+    all sources may give at most."""
+    corpus = recipe.corpus
+    plan = Plan(corpus.sources, corpus.temperature, corpus.anneal_fraction)
+    portions = plan.portions(tokens_S, [max(1, int(n // PIECE)) for n in tokens_S], PIECE)
+    most = sum(np.inf if p.quota is None and np.isinf(p.most) else p.limit * PIECE for p in portions)
+
+    def draw(tokens: float) -> list[Drawn]:
+        total = max(1, round(tokens / PIECE))
+        due_S = Shares(portions, total, plan.anneal_fraction).due_at(total).tolist()
+        rows = zip(corpus.sources, tokens_S, due_S, strict=True)
+        return [Drawn(source.name, unique, tokens * due / total) for source, unique, due in rows]
+
+    return draw, most
+
+
+def drawn_of(source: Mixture | MixedStreams, share: float = 1.0) -> list[Drawn]:
+    """What the first part of a run, or all of it, reads of each source."""
+    given = source.given(round(share * source.total)).tolist()
+    return [
+        Drawn(row.source, row.n_tokens, n * source.objective.stride) for row, n in zip(source.rows, given, strict=True)
+    ]
 
 
 def dose_settings(flat: dict) -> dict:

@@ -3,26 +3,29 @@
 import math
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import psutil
 
 from idiolect.config import flatten, to_toml
 from idiolect.corpus.find import find
-from idiolect.device import Device, prepare_process, resolve_device
+from idiolect.device import Device
 from idiolect.errors import DataError, RecipeError
 from idiolect.models.ngram_counts import BYTES_PER_TOKEN_AND_ORDER, SECONDS_PER_TOKEN
+from idiolect.plan import budget as room
 from idiolect.plan import planner
 from idiolect.plan.count import shape
 from idiolect.plan.doctor import as_json, examine
 from idiolect.plan.memory import training_memory
+from idiolect.plan.repetition import Drawn, met, worth
 from idiolect.plan.throughput import measure_training, speed_profile
 from idiolect.progress import Progress, show_bytes, show_count, show_seconds
 from idiolect.recipe import load_recipe
 from idiolect.request import Request
 from idiolect.rundir import RunDir, read_json, write_atomic
 from idiolect.stages.job import Job, check_name, open_job
-from idiolect.stages.mixing import mixes, show_mixture
+from idiolect.stages.mixing import draw_of, drawn_of, mixes, show_mixture
 from idiolect.stages.prepared import corpus, prepared
 from idiolect.stages.training import source_of
 
@@ -75,14 +78,17 @@ def plan_for(texts: list[str], budget: str | None, flags, runs: Path, name: str,
         raise RecipeError("no text is named", why="a plan needs to know how much there is to learn from",
                           fix="--text ./my-folder, or --text default for the built-in corpus")  # fmt: skip
     loaded = load_recipe(None, [f"corpus.text={_as_flag(texts)}", *flags])
-    recipe = loaded.config
     try:
-        n_bytes = unique_bytes(Job(loaded, RunDir(runs / name), runs, progress))
+        return plan_of(Job(loaded, RunDir(runs / name), runs, progress), budget, flags) | {"text": texts}
     except DataError as error:
         raise DataError(error.what, why=error.why, fix=error.fix.replace("--corpus.text=", "--text ")) from None
-    device = resolve_device(recipe.device)
-    prepare_process(recipe.device, device)
-    progress.say("measuring this machine …")
+
+
+def plan_of(job: Job, budget: str | None, flags) -> dict:
+    """What to train on a recipe's text for this budget; of a mixture, on what a run draws from it."""
+    recipe, by_source = job.recipe, unique_bytes(job)
+    device, n_bytes = job.device, sum(by_source.values())
+    job.progress.say("measuring this machine …")
     given = {flag.partition("=")[0] for flag in flags}
     price = recipe.plan
     if "model.context_length" in given:
@@ -90,28 +96,40 @@ def plan_for(texts: list[str], budget: str | None, flags, runs: Path, name: str,
     if "tokenizer.vocabulary_size" in given:
         price = price.model_copy(update={"vocabulary_size": recipe.tokenizer.vocabulary_size})
 
+    per_token = room.bytes_per_token(price.vocabulary_size or room.vocabulary_for(n_bytes)[0])
+    draw, most = None, math.inf
+    if mixes(recipe):
+        draw, most = draw_of(recipe, [max(1.0, by_source.get(s.name, 0) / per_token) for s in recipe.corpus.sources])
+
     def plan(profile: dict[int, float]) -> dict:
         return planner.plan(
             budget or DEFAULT_BUDGET, n_bytes, profile, free_memory(device), price,
-            device=device.torch.type, dtype=str(device.dtype).removeprefix("torch."),
+            device=device.torch.type, dtype=str(device.dtype).removeprefix("torch."), draw=draw, most_tokens=most,
         )  # fmt: skip
 
     profile = machine_profile(device)
     planned = plan(as_chosen(plan(profile), profile, device))
-    if mixes(recipe):
-        planned["lines"].append("all sources count as one text here; how often each is read: idiolect plan RECIPE")
     flat = flatten(recipe)
-    return planned | {"text": texts, "given": {key: flat[key] for key in sorted(given) if key in flat}}
+    return planned | {"given": {key: flat[key] for key in sorted(given) if key in flat}}
 
 
-def unique_bytes(job: Job) -> float:
-    """Bytes of cleaned training text: counted by preparing it when that is quick, estimated from sizes when not."""
-    found = find(job.recipe.corpus, job.progress)
-    size = sum(f.n_bytes * (UNPACKS_TO if f.compression else 1) for f in found.files)
-    if size > COUNTED_BYTES:
-        job.progress.say(f"{show_bytes(size)} of text, by the sizes of {len(found.files):,} files")
-        return size * (1 - job.recipe.corpus.validation_fraction - job.recipe.corpus.test_fraction)
-    return read_json(corpus(job) / "audit.json")["kept"]["train"]["bytes"]
+def unique_bytes(job: Job) -> dict[str, float]:
+    """Bytes of cleaned training text of each source (or folder): counted by preparing it when that is quick, estimated
+    from the sizes of files when not."""
+    found, config = find(job.recipe.corpus, job.progress), job.recipe.corpus
+    sizes: Counter[str] = Counter()
+    for file in found.files:
+        sizes[file.name.partition("/")[0]] += file.n_bytes * (UNPACKS_TO if file.compression else 1)
+    if sizes.total() > COUNTED_BYTES:
+        job.progress.say(f"{show_bytes(sizes.total())} of text, by the sizes of {len(found.files):,} files")
+        trained = 1 - config.validation_fraction - config.test_fraction
+        return {name: size * trained for name, size in sizes.items()}
+    audit, sizes = read_json(corpus(job) / "audit.json"), Counter()
+    for row in audit["sources"]:
+        sizes[row["source"]] += row["bytes"]
+    # Sources are counted over all splits.
+    trained = audit["kept"]["train"]["bytes"] / max(1, sizes.total())
+    return {name: size * trained for name, size in sizes.items()}
 
 
 def machine_profile(device: Device) -> dict[int, float]:
@@ -143,14 +161,19 @@ def free_memory(device: Device) -> float:
 
 
 def planned(request: Request, progress: Progress) -> dict:
-    """`plan`: for texts and a budget, or for a recipe as it stands."""
+    """`plan`: for texts, or a recipe's, and a budget; or for a recipe as it stands."""
     if request.options["text"]:
         found = plan_for(
             request.options["text"], request.options["budget"], request.flags, request.runs, "plan", progress
         )
         progress.show(planner.render(found))
         return {key: value for key, value in found.items() if key not in ("text", "given")}
-    return forecast(open_job(request.target, request.flags, name=request.name, runs=request.runs, progress=progress))
+    job = open_job(request.target, request.flags, name=request.name, runs=request.runs, progress=progress)
+    if request.options["budget"]:
+        found = plan_of(job, request.options["budget"], request.flags)
+        progress.show(planner.render(found))
+        return {key: value for key, value in found.items() if key != "given"}
+    return forecast(job)
 
 
 def forecast(job: Job) -> dict:
@@ -175,13 +198,18 @@ def forecast(job: Job) -> dict:
     named = ", ".join(f"{part} {show_count(n)}" for part, n in parts.items() if n and part != "total")
     held = ", ".join(f"{part} {show_bytes(n)}" for part, n in memory.items() if n and part not in ("peak", "resident"))
     read = f"{steps:,} steps x {config.batch_tokens:,}; {tokens / unique:.2g} epochs of {show_count(unique)}"
-    read += " on average: each source's own stand below" if mixes(recipe) else ""
+    source = source_of(job, ready) if mixes(recipe) else None
+    read += " on average: each source's own stand below" if source else ""
+    drawn = drawn_of(source, steps / config.steps) if source else [Drawn("", unique, tokens)]
+    fresh, different = worth(drawn), met(drawn)
     timed = f"measured over {speed['steps']} steps, middle half {speed['low']:,.0f} to {speed['high']:,.0f}"
     ended = f"train.budget_seconds ends it before its {config.steps:,} steps"
     rows = [
         ["parameters", show_count(parts["total"]), named],
         ["FLOPs a token", show_count(speed["flops_per_token"]), "training: forward and backward"],
         ["tokens", show_count(tokens), read],
+        ["unique", show_count(different), f"different tokens read at all, {tokens / different:.2g} times on average"],
+        ["worth", show_count(fresh), f"fresh tokens: {fresh / tokens:.0%} of those read (arXiv 2305.16264, eq. 5)"],
         ["memory", show_bytes(memory["resident"]), held],
         ["speed", f"{speed['tokens_per_second']:,.0f} tokens/s", timed],
         ["time", show_seconds(seconds), ended if steps < config.steps else "training alone"],
@@ -189,9 +217,10 @@ def forecast(job: Job) -> dict:
     ]
     for what, value, about in rows:
         job.progress.show(f"{what:<14} {value:<16} {about}")
-    mixture = {"mixture": show_mixture(recipe, source_of(job, ready), job.progress)} if mixes(recipe) else {}
+    mixture = {"mixture": show_mixture(recipe, source, job.progress)} if source else {}
     return mixture | {
         "parameters": parts, "flops_per_token": speed["flops_per_token"], "tokens": tokens, "epochs": tokens / unique,
+        "unique_tokens": different, "worth_tokens": fresh,
         "memory_bytes": memory, "tokens_per_second": speed["tokens_per_second"], "seconds": seconds,
         "money": hours * price if price else None,
     }  # fmt: skip
