@@ -4,6 +4,7 @@
       RecipeError                  2   the request is wrong: a key, a value, a flag
         MissingExtra               2   an optional library is not installed
       DataError                    3   the text, the tokenizer or the shards are wrong
+        FetchError                 3   a file elsewhere can't be had now; what was finished is kept
       CheckpointError              4   no usable checkpoint
       NumericsError                5   a loss or gradient is not finite
       ResourceError                6   disk or memory
@@ -67,6 +68,10 @@ class DataError(IdiolectError):
 
     exit_code = 3
     kind = "data"
+
+
+class FetchError(DataError):
+    """A file elsewhere can't be had now; what was finished is kept, and the same command goes on from there."""
 
 
 class CheckpointError(IdiolectError):

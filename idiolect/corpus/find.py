@@ -19,7 +19,7 @@ from idiolect.corpus.endings import CODE, COMPRESSED, FORMATS, format_of
 from idiolect.corpus.mixture.config import SourceConfig
 from idiolect.corpus.mixture.settings import settings_of
 from idiolect.corpus.remote import is_remote
-from idiolect.corpus.remote.local import TAG, Local, adapted
+from idiolect.corpus.remote.local import TAG, Local, Remote, adapted
 from idiolect.errors import DataError
 from idiolect.progress import Progress
 from idiolect.rundir import PREPARED
@@ -36,7 +36,7 @@ class InputFile:
 
     `origin` says where the file is from (a URL, say) and `licence` its licence, where these are known of it alone;
     `settings` is an index into `Found.settings`. `first` bounds the documents that are read of all files of one `quota`
-    together; 0 is no bound.
+    together; 0 is no bound. A file with a `remote` lies at its path only while it is read (`ahead.py`).
     """
 
     name: str
@@ -51,6 +51,7 @@ class InputFile:
     settings: int = 0
     first: int = 0
     quota: str = ""
+    remote: Remote | None = None
 
 
 @dataclass(frozen=True)
@@ -152,8 +153,9 @@ class _Search:
         first = 0 if split in ("test", "validation") else own.first_documents
         self.files.append(InputFile(
             unique, path, place.format or kind, compression, _side(split, place.split), name.split("/")[0],
-            path.stat().st_size, origin or place.origin, place.licence,
+            place.n_bytes, origin or place.origin, place.licence,
             adapted(self.variants, settings, place.settings), first, f"{entry} {place.split}" if first else "",
+            place.remote,
         ))  # fmt: skip
 
 
@@ -163,7 +165,8 @@ def _places(entry: str, config: CorpusConfig, progress: Progress | None) -> list
         return [Local(path, name, problem=why) for name, path, why in _expand(entry)]
     from idiolect.corpus.remote.resolve import resolve  # it loads what speaks to the network
 
-    return resolve(entry, config.fetch, Path(config.fetch.cache), progress or Progress(quiet=True))
+    alone = config.engine == "native"
+    return resolve(entry, config.fetch, Path(config.fetch.cache), progress or Progress(quiet=True), alone=alone)
 
 
 def _side(split: str, published: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from idiolect.config import flatten
 from idiolect.corpus.config import CorpusConfig
-from idiolect.corpus.find import find
+from idiolect.corpus.find import InputFile, find
 from idiolect.corpus.mixture.settings import content_of
 from idiolect.corpus.sources.default import summary
 from idiolect.progress import Progress
@@ -29,26 +29,26 @@ NOT_DECIDING = ("audit/", "remote/")
 
 
 def fingerprint_of(config: CorpusConfig, progress: Progress | None = None) -> dict:
-    """Inputs (name, split, size, SHA-256), settings and code version; equal exactly when the output is.
+    """Inputs (name, split, size, content), settings and code version; equal exactly when the output is.
 
     Fetches what lies elsewhere, and reads every input file once. Raises DataError when a name leads nowhere.
     """
     found = find(config, progress)
     with ThreadPoolExecutor() as pool:
-        hashes = list(pool.map(_hash, [f.path for f in found.files]))
+        contents = list(pool.map(_content, found.files))
     return {
         "files": [
             {
                 "name": f.name,
                 "split": f.split,
                 "bytes": f.n_bytes,
-                "sha256": h,
+                "content": content,
                 "format": f.format,
                 "settings": f.settings,
                 "origin": f.origin,
                 "licence": f.licence,
             }
-            for f, h in zip(found.files, hashes, strict=True)
+            for f, content in zip(found.files, contents, strict=True)
         ],
         "adapted": [_changed(config, own) for own in found.settings[1 + len(config.sources) :]],
         "ignored": [name for name, _ in (*found.ignored, *found.unreadable)],
@@ -56,7 +56,7 @@ def fingerprint_of(config: CorpusConfig, progress: Progress | None = None) -> di
             "files": [(file.name, file.split) for file in found.libraries],
             "libraries": summary([file.name.rpartition("/")[2] for file in found.libraries]),
         },
-        "evaluation": [_hash(f.path) for f in find(CorpusConfig(text=config.decontaminate.against)).files]
+        "evaluation": [_content(f) for f in find(CorpusConfig(text=config.decontaminate.against)).files]
         if config.decontaminate.against
         else [],
         "sources": [content_of(source) for source in config.sources],
@@ -84,9 +84,12 @@ def _changed(config: CorpusConfig, own: CorpusConfig) -> dict:
     return {key: value for key, value in flatten(own).items() if common.get(key) != value}
 
 
-def _hash(path: Path) -> str:
+def _content(file: InputFile) -> str:
+    """A file's hash, or what its store says of a file that is not here yet (`Remote.version`)."""
+    if file.remote:
+        return file.remote.version
     try:
-        return sha256_file(path)
+        return f"sha256:{sha256_file(file.path)}"
     except OSError as error:
         # Preparing names the file and passes it over, or refuses it; once it can be read the corpus is made anew.
         return f"unreadable: {error.strerror}"

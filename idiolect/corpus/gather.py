@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from idiolect.corpus.ahead import Ahead
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.divide import resolve_rule
 from idiolect.corpus.explain import unreadable
@@ -50,7 +51,7 @@ def gather(found: Found, names: list[str], lots: Lots, progress: Progress) -> No
         else:
             for parts in unfinished:
                 for _ in gather_lot(found, names, parts, told, workers_for(found)):
-                    bar.update(told.documents, mb_per_s=told.mb_per_s)
+                    bar.update(told.documents, mb_per_s=told.mb_per_s, **told.of_fetching)
 
 
 def lots_of(found: Found, n_inputs: int) -> list[tuple[int, int]]:
@@ -87,8 +88,19 @@ class Told:
     progress: Progress
     documents: int = 0
     n_bytes: int = 0
+    fetched_bytes: int = 0
+    ahead: int = 0
     warnings: list[str] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
+
+    def fetched(self, n: int) -> None:
+        """So many more bytes came from elsewhere."""
+        self.fetched_bytes += n
+
+    @property
+    def of_fetching(self) -> dict[str, float]:
+        """What came from elsewhere, and the files that wait to be read; empty when nothing did."""
+        return {"fetched_mb": self.fetched_bytes / 1e6, "files_ahead": self.ahead} if self.fetched_bytes else {}
 
     @property
     def mb_per_s(self) -> float:
@@ -138,11 +150,15 @@ def gather_lot(found: Found, names: list[str], parts: Parts, told: Told, workers
     """Fill one lot's parts; yields as it goes on."""
     on_unreadable = found.settings[0].on_unreadable
     writer, ended = parts.open(), False
-    with closing(_batches(found, parts, workers)) as batches:
+    ahead = Ahead(found, parts, told.fetched)
+    # The engine comes to rest only when its source does, and that may be waiting for a file: fetching ends first.
+    with closing(_batches(found, parts, workers, ahead)) as batches, ahead:
         for table in batches:
             if writer.full:
                 parts.close(writer, last=False)
+                ahead.forget(parts.next[0])
                 writer = parts.open()
+            told.ahead = ahead.waiting
             for file, event in _events(table):
                 ended = ended or event["event"] == "end"
                 if not ended:
@@ -157,9 +173,9 @@ def gather_lot(found: Found, names: list[str], parts: Parts, told: Told, workers
                 told.documents += documents.num_rows
                 told.n_bytes += pc.sum(sizes).as_py()
                 yield
-    # A stream that stops early must never pass for a short corpus.
-    assert ended, "the engine stopped before the last pack"
-    parts.close(writer, last=True)
+        # A stream that stops early must never pass for a short corpus.
+        assert ended, "the engine stopped before the last pack"
+        parts.close(writer, last=True)
 
 
 def _events(table: pa.Table) -> Iterator[tuple[int, dict]]:
@@ -168,7 +184,7 @@ def _events(table: pa.Table) -> Iterator[tuple[int, dict]]:
         yield file, json.loads(event)
 
 
-def _batches(found: Found, parts: Parts, workers: int) -> Iterator[pa.Table]:
+def _batches(found: Found, parts: Parts, workers: int, ahead: Ahead) -> Iterator[pa.Table]:
     """The worked documents and events of a lot's files as tables of whole packs, in reading order."""
     # Daft takes half a second to import: only a preparation that really happens pays for it.
     from idiolect.corpus import engine
@@ -177,7 +193,7 @@ def _batches(found: Found, parts: Parts, workers: int) -> Iterator[pa.Table]:
     flow = engine.Flow()
 
     def packs() -> Iterator[pa.Table]:
-        read = read_packs(found, rules, parts.next, parts.stop, parts.read)
+        read = read_packs(found, rules, parts.next, parts.stop, parts.read, ahead.take)
         return (pack.table(serial) for serial, pack in enumerate(read))
 
     frame = engine.documents_frame(

@@ -7,10 +7,11 @@ preparation that was killed goes on after the last part it has finished.
 
 import json
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import pyarrow as pa
 
@@ -40,6 +41,10 @@ PACK_SCHEMA = pa.schema(
         ("event", pa.string()),
     ]
 )
+
+
+# A file's number and the file -> the file where it can be read, and what was fetched of it, if it was (`ahead.py`).
+Take = Callable[[int, InputFile], tuple[InputFile, Any]]
 
 
 @dataclass
@@ -87,11 +92,12 @@ def read_packs(
     start: tuple[int, int] = (0, 0),
     stop: int | None = None,
     read: Mapping[int, int] = MappingProxyType({}),
+    take: Take = lambda index, file: (file, None),
 ) -> Iterator[Pack]:
     """Every raw document from `start` (file, position) up to file `stop`, in order, what happened to each file; `end`.
 
-    `rules` has one entry for each of `found.settings`; `read` says how many documents of earlier files were read. The
-    default corpus and generated text come after all files.
+    `rules` has one entry for each of `found.settings`; `read` says how many documents of earlier files were read,
+    `take` brings a file that lies elsewhere. The default corpus and generated text come after all files.
     """
     taken: Counter[str] = Counter()
     for index, n in read.items():
@@ -102,6 +108,9 @@ def read_packs(
             file = replace(file, first=max(file.first - taken[file.quota], 0))
             if not file.first:
                 continue
+        file, fetched = take(index, file)
+        if fetched:
+            yield _event(index, "fetched", version=file.remote.version, sha256=fetched.sha256, n_bytes=fetched.n_bytes)
         config, rule = found.settings[file.settings], rules[file.settings]
         taken[file.quota] += yield from _packs_of(index, file, config, rule, start[1] if index == start[0] else 0)
     if stop is not None and stop <= len(found.files) - 1:

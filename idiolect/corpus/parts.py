@@ -73,6 +73,12 @@ class Parts:
         return {file: event["documents"] for file, event in events if event["event"] in ("read", "unreadable")}
 
     @property
+    def fetched(self) -> dict[int, dict]:
+        """What was fetched of each file that lay elsewhere: its version, SHA-256 and bytes."""
+        events = [(file, event) for part in self for file, event in part.events]
+        return {file: event for file, event in reversed(events) if event["event"] == "fetched"}
+
+    @property
     def whole(self) -> bool:
         """Whether the last part is there."""
         return bool(self._done) and self._done[-1].last

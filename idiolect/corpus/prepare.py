@@ -25,7 +25,7 @@ from idiolect.corpus.piece import Settled
 from idiolect.corpus.remote import NOT_ALLOWED
 from idiolect.corpus.settle import settle
 from idiolect.corpus.sources import check_installed, default
-from idiolect.errors import IdiolectError, RecipeError
+from idiolect.errors import FetchError, IdiolectError, RecipeError, ResourceError
 from idiolect.progress import Progress
 from idiolect.rundir import write_json
 
@@ -56,6 +56,8 @@ def prepare(config: CorpusConfig, out: Path, progress: Progress, work: Path | No
         for name, why in (*found.ignored, *found.unreadable):
             ledger.skip_file(name, why)
         check_result(config, ledger)
+    except (FetchError, ResourceError):
+        raise  # the same command goes on after the finished parts
     except IdiolectError:
         # Another recipe or other files are needed, so nobody will come back for these parts.
         lots.remove()
@@ -71,7 +73,7 @@ def prepare(config: CorpusConfig, out: Path, progress: Progress, work: Path | No
         audit["dropped"][reason]["pairs"] = pairs.pop(reason)
     # Kept together, or cut out of what stays: nothing fell, and there is something to show all the same.
     audit["pairs"] = {reason: shown for reason, shown in sorted(pairs.items()) if shown}
-    if fetched := _fetched(config, found):
+    if fetched := _fetched(config, found, lots):
         audit["fetched"] = fetched
     audit["libraries"] = [{"library": x.name, "version": x.version, "licence": x.licence} for x in libraries]
     if found.exact:
@@ -82,12 +84,18 @@ def prepare(config: CorpusConfig, out: Path, progress: Progress, work: Path | No
     return audit
 
 
-def _fetched(config: CorpusConfig, found: Found) -> dict:
-    """How many files came over the network, and how many addresses a robots.txt kept to itself."""
+def _fetched(config: CorpusConfig, found: Found, lots: Lots) -> dict:
+    """How many files came over the network, what those were that are not kept, and what a robots.txt kept to itself."""
     cache = Path(config.fetch.cache).expanduser().resolve()
     urls = sum(cache in file.path.resolve().parents for file in found.files)
     refused = sum(NOT_ALLOWED in why for _, why in found.unreadable)
-    return {"urls": urls, "refused_by_robots": refused} if urls or refused else {}
+    passed = {i: event for lot in lots for i, event in lot.fetched.items()}
+    streamed = [
+        {"file": found.files[i].name, **{key: event[key] for key in ("version", "sha256", "n_bytes")}}
+        for i, event in sorted(passed.items())
+    ]
+    counts = {"urls": urls, "refused_by_robots": refused} if urls or refused else {}
+    return counts | ({"streamed": streamed} if streamed else {})
 
 
 def _check_pattern(config: CorpusConfig) -> None:

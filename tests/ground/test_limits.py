@@ -9,7 +9,7 @@ from idiolect.recipe import Recipe, load_recipe
 
 # Numbers that are only compared with or counted up to: nothing is as large as they are.
 COMPARED = {
-    "corpus.fetch.max_files", "corpus.fetch.max_bytes", "corpus.fetch.max_ratio",
+    "corpus.fetch.disk_bytes", "corpus.fetch.max_files", "corpus.fetch.max_bytes", "corpus.fetch.max_ratio",
     "corpus.formats.max_document_bytes", "corpus.formats.max_pdf_pages", "corpus.formats.max_pdf_seconds",
     "corpus.formats.max_members", "corpus.clean.blank_lines", "corpus.clean.boilerplate_characters",
     "corpus.filter.language.min_letters", "corpus.filter.language.sample_characters",

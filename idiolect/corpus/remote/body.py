@@ -7,9 +7,14 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from idiolect.corpus.remote.cache import Part
-from idiolect.corpus.remote.urls import Unfetchable
+from idiolect.corpus.remote.kinds import ending_of
+from idiolect.corpus.remote.local import Remote
+from idiolect.corpus.remote.urls import Unfetchable, Url
 from idiolect.corpus.remote.wire import Reply
 from idiolect.corpus.streams import RATIO_FLOOR
+
+# Smaller files are taken at once: asking for them a second time would cost their server more than it spares our disk.
+LARGE = 8 << 20
 
 
 def known_of(reply: Reply) -> dict[str, str]:
@@ -18,6 +23,17 @@ def known_of(reply: Reply) -> dict[str, str]:
     if not reply.headers.get("Content-Encoding", ""):
         known |= {"etag": reply.headers.get("ETag", ""), "modified": reply.headers.get("Last-Modified", "")}
     return known
+
+
+def left_there(url: Url, reply: Reply, known: dict[str, str], sha256: str) -> Remote | None:
+    """A body to come back for: large, of a known size and version. None for pages and whatever can't be identified."""
+    validator = strong(known.get("etag", "")) or known.get("modified", "")
+    size = reply.headers.get("Content-Length", "")
+    if not validator or not size.isdigit() or int(size) < LARGE or reply.headers.get("Accept-Ranges") == "none":
+        return None
+    version = f"sha256:{sha256}" if sha256 else f"{validator} {size}"
+    ending = ending_of(known["type"], url.path)
+    return Remote("web", url, int(size), version, ending, validator, sha256)
 
 
 def strong(etag: str) -> str:

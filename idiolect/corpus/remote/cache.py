@@ -4,6 +4,7 @@
             origins/<key>.json           address -> its content, size, ETag, date
             listings/<key>.json          a name of many files -> what it meant when it was first asked for
             partial/<key>.part, .json    a body that was cut, and what to ask for to go on with it
+            streamed/<lot>/<key><ending> a file that is about to be read, and then removed (`ahead.py`)
 
 A file is written under `partial`, flushed, and renamed when it is whole: a kill at any moment leaves a body to go on
 from, never half a file under its name.
@@ -19,7 +20,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from idiolect.corpus.remote.local import TAG
+from idiolect.corpus.remote.local import TAG, Remote
 from idiolect.corpus.remote.urls import Unfetchable
 from idiolect.errors import DataError
 from idiolect.rundir import disk_error, fsync_path, read_json, sha256_file, write_atomic, write_json
@@ -92,6 +93,10 @@ class Cache:
 
     def path(self, entry: Entry) -> Path:
         return self.folder / "objects" / f"{entry.sha256}{entry.ending}"
+
+    def later(self, remote: Remote) -> Path:
+        """What stands for a file that is not here until it is read."""
+        return self.folder / "streamed" / f"{remote.key}{remote.ending}"
 
     def part(self, key: str) -> Part:
         return Part(self.folder / "partial" / f"{key}.part", self.folder / "partial" / f"{key}.json")

@@ -9,6 +9,10 @@ class FetchConfig(Config):
     """The settings of everything that comes over a network; none of them changes what a fetched file holds."""
 
     cache: str = field("runs/prepared/remote", "folder of downloads, shared by every run and safe to delete")
+    disk_bytes: int = field(
+        0, "most bytes of files from elsewhere on disk at once: each is fetched shortly before it is read and removed "
+        "once its documents are safe; 0 fetches all before reading and keeps them for other runs", ge=0,
+    )  # fmt: skip
     refresh: Literal["never", "changed", "always"] = field(
         "never", "what is in the cache: use it and ask nobody, ask whether it changed, or fetch it again"
     )

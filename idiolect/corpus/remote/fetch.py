@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable, Iterator
 
 from idiolect import __version__
-from idiolect.corpus.remote.body import check_range, decoded, known_of, retry_after, strong, too_long
+from idiolect.corpus.remote.body import check_range, decoded, known_of, left_there, retry_after, strong, too_long
 from idiolect.corpus.remote.cache import Cache, Entry, Part
 from idiolect.corpus.remote.config import FetchConfig
 from idiolect.corpus.remote.kinds import ending_of
+from idiolect.corpus.remote.local import Remote
 from idiolect.corpus.remote.robots import LIMIT, TOKEN, Robots
 from idiolect.corpus.remote.urls import Unfetchable, Url
 from idiolect.corpus.remote.wire import Reply
@@ -52,17 +53,21 @@ class Fetcher:
         robots: bool = True,
         authorization: str = "",
         sha256: str = "",
+        later: bool = False,
         advance: Advance = lambda n: None,
-    ) -> Entry:
-        """One file, from the cache or fetched into it. Raises Unfetchable, or ResourceError when the disk is full."""
+    ) -> Entry | Remote:
+        """One file, from the cache or fetched into it. Raises Unfetchable, or ResourceError when the disk is full.
+
+        With `later`, a large one whose server says what it is stays where it is, until it is read.
+        """
         held = self.cache.entry(url.key)
         if held and self.config.refresh == "never":
             return held
         with self.cache.lock(url.key):
             if self.config.refresh == "never" and (held := self.cache.entry(url.key)):
                 return held  # another process was quicker
-            return self._patiently(
-                lambda: self._attempt(url, held, robots and self.config.robots, authorization, sha256, advance)
+            return self.patiently(
+                lambda: self._attempt(url, held, robots and self.config.robots, authorization, sha256, later, advance)
             )
 
     def read(
@@ -72,10 +77,10 @@ class Fetcher:
 
         def attempt():
             body = b""
-            with self._open(url, {}, robots, authorization) as reply:
+            with self.open(url, {}, robots, authorization) as reply:
                 if reply.status in BUSY:
-                    self._refuse(reply)
-                for block in self._watched(reply, reply.blocks()):
+                    self.refuse(reply)
+                for block in self.watched(reply, reply.blocks()):
                     body += block
                     if len(body) > limit and not cut:
                         raise Unfetchable(f"it is longer than {limit:,} bytes")
@@ -83,9 +88,10 @@ class Fetcher:
                         break
                 return reply.status, body[:limit], {k.lower(): v for k, v in reply.headers.items()}
 
-        return self._patiently(attempt)
+        return self.patiently(attempt)
 
-    def _patiently(self, attempt: Callable):
+    def patiently(self, attempt: Callable):
+        """What an attempt returns, made again as long as that may help."""
         for n in range(self.config.retries + 1):
             try:
                 return attempt()
@@ -98,8 +104,15 @@ class Fetcher:
         raise AssertionError("the last attempt returns or raises")
 
     def _attempt(
-        self, url: Url, held: Entry | None, robots: bool, authorization: str, sha256: str, advance: Advance
-    ) -> Entry:
+        self,
+        url: Url,
+        held: Entry | None,
+        robots: bool,
+        authorization: str,
+        sha256: str,
+        later: bool,
+        advance: Advance,
+    ) -> Entry | Remote:
         part = self.cache.part(url.key)
         known, headers = part.known(), {}
         validator = strong(known.get("etag", "")) or known.get("modified", "")
@@ -108,18 +121,20 @@ class Fetcher:
         elif held and self.config.refresh == "changed":
             named = {"If-None-Match": held.etag, "If-Modified-Since": held.modified}
             headers = {name: value for name, value in named.items() if value}
-        with self._open(url, headers, robots, authorization) as reply:
+        with self.open(url, headers, robots, authorization) as reply:
             if reply.status == 304 and held:
                 return held
             if reply.status == 206 and validator:
                 check_range(reply, part, known)
             elif reply.status == 200:
                 known = known_of(reply)
+                if later and (remote := left_there(url, reply, known, sha256)):
+                    return remote
                 part.begin(known)
             else:
                 if reply.status in (206, 416):
                     part.clear()  # what we have can't be gone on with: the next attempt begins anew
-                self._refuse(reply)
+                self.refuse(reply)
             self._receive(reply, part, advance)
         ending = ending_of(known.get("type", ""), url.path)
         accept = self.config.refresh != "never"
@@ -131,7 +146,7 @@ class Fetcher:
         if announced.isdigit() and total + int(announced) > limit:
             raise too_long(limit)
         with open(part.path, "ab") as file:
-            for block in decoded(reply, self._watched(reply, reply.blocks()), self.config.max_ratio):
+            for block in decoded(reply, self.watched(reply, reply.blocks()), self.config.max_ratio):
                 total += len(block)
                 if total > limit:
                     part.clear()
@@ -143,7 +158,7 @@ class Fetcher:
                     raise disk_error(error, part.path) from error
                 advance(len(block))
 
-    def _watched(self, reply: Reply, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    def watched(self, reply: Reply, blocks: Iterator[bytes]) -> Iterator[bytes]:
         """The same blocks, unless they come too slowly or somebody wants us to stop."""
         started, received = time.monotonic(), 0
         for block in blocks:
@@ -159,13 +174,17 @@ class Fetcher:
             yield block
 
     @contextlib.contextmanager
-    def _open(self, url: Url, headers: dict[str, str], robots: bool, authorization: str) -> Iterator[Reply]:
+    def open(
+        self, url: Url, headers: dict[str, str], robots: bool, authorization: str, *, pause: bool = True
+    ) -> Iterator[Reply]:
         """The reply at the end of the redirects. Each address on the way is asked for like the first one."""
         own = authorization or _credentials(url)
         first, met = url, set()
         while True:
             met.add(url.wire)
-            self._pace(url, self.robots.check(url) if robots else 0.0)
+            crawl_delay = self.robots.check(url) if robots else 0.0
+            if pause:
+                self._pace(url, crawl_delay)
             sent = {"User-Agent": self._agent, "Accept-Encoding": "identity", "Accept": "*/*", **headers}
             if own and url.origin == first.origin:
                 sent["Authorization"] = own
@@ -192,7 +211,7 @@ class Fetcher:
         contact = f"; {self.config.contact}" if self.config.contact else ""
         return f"{TOKEN}/{__version__} (collects text for language models{contact})"
 
-    def _refuse(self, reply: Reply) -> None:
+    def refuse(self, reply: Reply) -> None:
         """Raise what a status means that brings no file."""
         status, why = reply.status, f"{reply.url.host} answered {reply.status} {reply.reason}".rstrip()
         if status in (401, 403, 407):

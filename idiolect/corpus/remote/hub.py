@@ -44,7 +44,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Found:
-    """What it means: a commit, a licence, and files as {path, split, bytes, sha256}."""
+    """What it means: a commit, a licence, and files as {path, split, bytes, sha256, version}."""
 
     commit: str
     licence: str
@@ -85,7 +85,8 @@ def wants(entry: str, fetcher: Fetcher) -> list[Want]:
             split=file["split"],
             sha256=file["sha256"],
             n_bytes=file["bytes"],
-            authorization=_token(),
+            version=file.get("version", ""),  # an older listing has none
+            authorization=token(),
             robots=False,
         )  # fmt: skip
         for file in found.files
@@ -117,7 +118,7 @@ def _ask(fetcher: Fetcher, path: str, asked: Asked) -> Any:
 
 def _page(fetcher: Fetcher, address: str, asked: Asked) -> tuple[Any, str]:
     """One JSON answer of the API, and the address of the next page."""
-    status, body, headers = fetcher.read(parse(address), limit=LIMIT, authorization=_token())
+    status, body, headers = fetcher.read(parse(address), limit=LIMIT, authorization=token())
     if status in (401, 403, 404):
         raise Unfetchable(
             f"the hub answered {status}: there is no data set {asked.name}"
@@ -143,7 +144,9 @@ def _tree(fetcher: Fetcher, asked: Asked, commit: str) -> dict[str, dict[str, An
         for item in page:
             if item.get("type") == "file":
                 oid = (item.get("lfs") or {}).get("oid", "")
-                files[item["path"]] = {"bytes": int(item.get("size", 0)), "sha256": oid.removeprefix("sha256:")}
+                sha256 = oid.removeprefix("sha256:")
+                version = f"sha256:{sha256}" if sha256 else f"git:{item.get('oid', '')}"
+                files[item["path"]] = {"bytes": int(item.get("size", 0)), "sha256": sha256, "version": version}
         # The token must not follow a link to somewhere else.
         address = following if following and parse(following).origin == parse(address).origin else ""
     return files
@@ -245,6 +248,7 @@ def _endpoint() -> str:
     return os.environ.get("HF_ENDPOINT", "").rstrip("/") or "https://huggingface.co"
 
 
-def _token() -> str:
+def token() -> str:
+    """What the hub is to be told about who asks; empty when nobody said."""
     token = os.environ.get("HF_TOKEN", "").strip()
     return f"Bearer {token}" if token else ""

@@ -1,8 +1,11 @@
-"""A file that a name led to, wherever it came from, and settings that suit it."""
+"""A file that a name led to, here or still elsewhere, and settings that suit it."""
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from idiolect.corpus.remote.urls import Url
 
 if TYPE_CHECKING:
     from idiolect.corpus.config import CorpusConfig
@@ -12,8 +15,30 @@ TAG = "CACHEDIR.TAG"
 
 
 @dataclass(frozen=True)
+class Remote:
+    """A file that is fetched when it is about to be read. `kind` says by what: `web`, `hub`, or a store's scheme.
+
+    `version` is what its store says of the content before anybody has it (`sha256:`, `git:`, an ETag, a date and a
+    size); `validator` the ETag or date that every reply must repeat, empty where a store shows none.
+    """
+
+    kind: str
+    address: Url | str
+    n_bytes: int
+    version: str
+    ending: str
+    validator: str = ""
+    sha256: str = ""
+
+    @property
+    def key(self) -> str:
+        """Names this version of this file."""
+        return hashlib.sha256(f"{self.address} {self.version}".encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
 class Local:
-    """A file that lies here. `problem` says why it does not, and `path` then leads nowhere.
+    """A file that lies here, or will lie where it is fetched to (`remote`). With a `problem`, it never will.
 
     `split` is where its publisher put it (empty when nobody did), `format` the reader when the ending misleads,
     `settings` how it is best read; `origin` is empty for a file of the user's own.
@@ -28,6 +53,11 @@ class Local:
     format: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
+    remote: Remote | None = None
+
+    @property
+    def n_bytes(self) -> int:
+        return self.remote.n_bytes if self.remote else self.path.stat().st_size
 
 
 def adapted(variants: list["CorpusConfig"], index: int, settings: dict[str, Any]) -> int:

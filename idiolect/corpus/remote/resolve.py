@@ -3,7 +3,8 @@
 import gzip
 import json
 import re
-from collections.abc import Iterable
+import zlib
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -14,27 +15,34 @@ from idiolect.corpus.remote.archives import member_of
 from idiolect.corpus.remote.cache import Cache, Entry
 from idiolect.corpus.remote.config import FetchConfig
 from idiolect.corpus.remote.fetch import Fetcher
-from idiolect.corpus.remote.local import Local
+from idiolect.corpus.remote.local import Local, Remote
+from idiolect.corpus.remote.ranges import source_of
 from idiolect.corpus.remote.urls import Unfetchable, holds_secrets, parse
 from idiolect.corpus.remote.wants import Want, fetch_all
 from idiolect.errors import DataError, RecipeError
 from idiolect.progress import Progress
 
 # A command asks for the same name twice (its fingerprint, then its documents): both must mean the same files.
-_RESOLVED: dict[tuple[str, FetchConfig, str], list[Local]] = {}
+_RESOLVED: dict[tuple, list[Local]] = {}
+# So many bytes say whether a file is lines of JSON; where a line is longer, more.
+HEADS = (1 << 16, 1 << 24)
+LINE = 1 << 24
 HELD_OUT_FIRST = {"test": 0, "validation": 1}
 
 
-def resolve(entry: str, config: FetchConfig, cache: Path, progress: Progress) -> list[Local]:
+def resolve(entry: str, config: FetchConfig, cache: Path, progress: Progress, *, alone: bool = True) -> list[Local]:
     """The files of one name, fetched unless they are in the cache; held-out parts stand first.
+
+    With `fetch.disk_bytes`, what can be identified beforehand is left for later: of web servers only where the reader
+    is `alone`. On a cluster many ask at once; the hub and stores expect that, other people's servers do not.
 
     A file of a list (`urls:`) that can't be had has a `problem`; any other name raises DataError when a file is
     missing, RecipeError when it holds a password or signature, MissingExtra when a library is.
     """
-    key = (entry, config, str(Path(cache).resolve()))
+    key = (entry, config, str(Path(cache).resolve()), alone)
     if key not in _RESOLVED:
         try:
-            _RESOLVED[key] = _resolve(entry, config, Cache(cache), progress)
+            _RESOLVED[key] = _resolve(entry, config, Cache(cache), progress, alone)
         except Unfetchable as error:
             raise DataError(
                 f"{shown(entry)} can't be fetched",
@@ -54,16 +62,16 @@ def shown(entry: str) -> str:
     return re.sub(r"\?.*", "", re.sub(r"//[^/]*@", "//", entry))[:200]
 
 
-def _resolve(entry: str, config: FetchConfig, cache: Cache, progress: Progress) -> list[Local]:
+def _resolve(entry: str, config: FetchConfig, cache: Cache, progress: Progress, alone: bool) -> list[Local]:
     scheme = re.split(r"://|:", entry, maxsplit=1)[0]
     if scheme in stores.SYSTEMS:
         return stores.locals_of(entry, config, cache, progress)
     fetcher = Fetcher(config, cache)
     wants = _wants(scheme, entry, fetcher)
     wants = wants[: config.max_files or None]
-    found = fetch_all(wants, fetcher, progress)
+    found = fetch_all(wants, fetcher, progress, alone)
     lenient = scheme == "urls"
-    return _order([_local(want, got, config, cache, lenient) for want, got in zip(wants, found, strict=True)])
+    return _order([_local(want, got, fetcher, lenient) for want, got in zip(wants, found, strict=True)])
 
 
 def _wants(scheme: str, entry: str, fetcher: Fetcher) -> list[Want]:
@@ -142,31 +150,50 @@ def _listed(file: dict[str, str], name: str, fetcher: Fetcher) -> Iterable[str]:
         raise Unfetchable(f"the list of {name}'s files is broken: {error}", fix="try again later") from None
 
 
-def _local(want: Want, got: Entry | Unfetchable, config: FetchConfig, cache: Cache, lenient: bool) -> Local:
+def _local(want: Want, got: Entry | Remote | Unfetchable, fetcher: Fetcher, lenient: bool) -> Local:
+    config, cache = fetcher.config, fetcher.cache
     known: dict[str, Any] = {"licence": want.licence, "split": want.split, "settings": want.settings}
     try:
         if isinstance(got, Unfetchable):
             raise got
         if want.member:
             got = member_of(got, want.member, config, cache)
+        if isinstance(got, Remote):
+            kind = _format(got.ending, lambda n: _head(got, n, fetcher))
+            return Local(cache.later(got), want.name, want.origin, format=kind, remote=got, **known)
     except Unfetchable as error:
         if lenient:
             return Local(Path(), want.name, want.origin, problem=f"can't be fetched: {error.why}", **known)
         raise Unfetchable(f"{want.name}: {error.why}" if want.origin else error.why, fix=error.fix) from None
     path = cache.path(got)
-    return Local(path, want.name, want.origin, sha256=got.sha256, format=_format(path), **known)
+    kind = _format(path.name, lambda n: _first_bytes(path, n))
+    return Local(path, want.name, want.origin, sha256=got.sha256, format=kind, **known)
 
 
-def _format(path: Path) -> str:
+def _format(name: str, head: Callable[[int], bytes]) -> str:
     """`jsonl` for a .json file that is lines of JSON, as data sets often are; empty when the ending tells."""
-    if path.name.rpartition(".json")[2] not in ("", ".gz") or ".json" not in path.name:
+    if name.rpartition(".json")[2] not in ("", ".gz") or ".json" not in name:
         return ""
     try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb") as file:
-            first = file.readline(1 << 24)
-        return "jsonl" if isinstance(json.loads(first), dict) else ""
-    except (OSError, EOFError, ValueError, RecursionError):
+        for n in HEADS:
+            bytes_here = head(n)
+            packed = name.endswith(".gz")
+            text = zlib.decompressobj(31).decompress(bytes_here, LINE) if packed else bytes_here
+            if b"\n" in text or len(bytes_here) < n:
+                break
+        return "jsonl" if isinstance(json.loads(text.partition(b"\n")[0]), dict) else ""
+    except (OSError, zlib.error, ValueError, RecursionError):
         return ""
+
+
+def _first_bytes(path: Path, n: int) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(n)
+
+
+def _head(remote: Remote, n: int, fetcher: Fetcher) -> bytes:
+    source = source_of(remote, fetcher)
+    return fetcher.patiently(lambda: b"".join(source.blocks(0, min(n, remote.n_bytes))))
 
 
 def _order(files: list[Local]) -> list[Local]:

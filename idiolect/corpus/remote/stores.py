@@ -8,14 +8,16 @@ import glob
 import hashlib
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from idiolect.corpus.remote.cache import Cache, Entry, Part
 from idiolect.corpus.remote.config import FetchConfig
+from idiolect.corpus.remote.fetch import Fetcher
 from idiolect.corpus.remote.kinds import ending_of
-from idiolect.corpus.remote.local import Local
-from idiolect.corpus.remote.urls import Unfetchable
+from idiolect.corpus.remote.local import Local, Remote
+from idiolect.corpus.remote.urls import Unfetchable, changed
 from idiolect.errors import MissingExtra
 from idiolect.progress import Progress
 from idiolect.rundir import disk_error
@@ -28,7 +30,7 @@ SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {
     "memory": ("fsspec", {}),
     "file": ("fsspec", {}),
 }
-BLOCK = 1 << 20
+BLOCK, PIECE = 1 << 20, 8 << 20
 
 
 def locals_of(entry: str, config: FetchConfig, cache: Cache, progress: Progress) -> list[Local]:
@@ -41,19 +43,25 @@ def locals_of(entry: str, config: FetchConfig, cache: Cache, progress: Progress)
     held = [cache.entry(_key(file["address"])) for file in found]
     if found and all(held):
         return [_local(file, cache, entry) for file, entry in zip(found, held, strict=True)]
-    system, entries = _system(scheme, config), []
+    system, entries = system_of(scheme, config), []
     listing = listing or _list(system, scheme, rest)
     found = listing[: config.max_files or None]
+    if config.disk_bytes:
+        with cache.lock(_key(entry)):
+            cache.list(_key(entry), listing)
+        return [_left_there(scheme, file, cache) for file in found]
+    fetcher = Fetcher(config, cache)
     with progress.bar("fetching", sum(file["bytes"] for file in found) / 1e6 or None, "MB") as bar:
         for file in found:
             with cache.lock(_key(file["address"])):
-                entries.append(_fetch(system, file, config, cache, lambda n: bar.advance(n / 1e6)))
+                entries.append(_fetch(system, file, fetcher, lambda n: bar.advance(n / 1e6)))
     with cache.lock(_key(entry)):
         cache.list(_key(entry), listing)
     return [_local(file, cache, entry) for file, entry in zip(found, entries, strict=True)]
 
 
-def _system(scheme: str, config: FetchConfig):
+def system_of(scheme: str, config: FetchConfig):
+    """The file system of a scheme. Raises MissingExtra."""
     package, anonymous = SYSTEMS[scheme]
     try:
         import fsspec
@@ -87,12 +95,15 @@ def _list(system, scheme: str, rest: str) -> list[dict[str, Any]]:
 def _version(info: dict[str, Any]) -> str:
     """What tells this content from another under the same name."""
     named = next((str(info[k]) for k in ("ETag", "etag", "md5Hash", "content_md5") if info.get(k)), "")
-    changed = next((str(info[k]) for k in ("LastModified", "updated", "mtime", "created") if info.get(k)), "")
-    return named or f"{changed} {info.get('size')}"
+    date = next((info[k] for k in ("LastModified", "updated", "mtime", "created") if info.get(k)), "")
+    # Some stores give seconds in a listing, and a date for one file.
+    date = datetime.fromtimestamp(date, UTC) if isinstance(date, float) else date
+    return named or f"{date} {info.get('size')}"
 
 
-def _fetch(system, file: dict, config: FetchConfig, cache: Cache, advance) -> Entry:
+def _fetch(system, file: dict, fetcher: Fetcher, advance) -> Entry:
     """One file into the cache, going on where an earlier attempt at the same version stopped."""
+    config, cache = fetcher.config, fetcher.cache
     key, address = _key(file["address"]), file["address"]
     held, accept = cache.entry(key), config.refresh != "never"
     if held and (not accept or (config.refresh == "changed" and held.etag == file["version"])):
@@ -100,22 +111,14 @@ def _fetch(system, file: dict, config: FetchConfig, cache: Cache, advance) -> En
     part, known = cache.part(key), {"etag": file["version"]}
     if part.known() != known:
         part.begin(known)
-    for n in range(config.retries + 1):
-        try:
-            with _Explained():
-                _receive(system, file, part, config, advance)
-            break
-        except Unfetchable as error:
-            if not error.again or n == config.retries:
-                raise
-            time.sleep(min(config.backoff_seconds * 2**n, config.max_wait_seconds))
+    fetcher.patiently(lambda: _receive(system, file, part, config, advance))
     ending = ending_of("", address)
     return cache.keep(key, part, url=address, ending=ending, known=known, accept=accept, sha256="")
 
 
 def _receive(system, file: dict, part: Part, config: FetchConfig, advance) -> None:
     started = time.monotonic()
-    with open(part.path, "ab") as out:
+    with _Explained(), open(part.path, "ab") as out:
         for block in _blocks(system, file["name"], out.tell()):
             if out.tell() + len(block) > config.max_bytes:
                 raise Unfetchable(
@@ -142,6 +145,26 @@ def _blocks(system, path: str, start: int) -> Iterator[bytes]:
         source.seek(start)
         while block := source.read(BLOCK):
             yield block
+
+
+class Stored:
+    """A file of a store, read a piece at a time wherever it is wanted (`ranges.Source`)."""
+
+    def __init__(self, remote: Remote, fetcher: Fetcher):
+        self.remote, self.system = remote, system_of(remote.kind, fetcher.config)
+        self._checked = False
+
+    def blocks(self, start: int, stop: int) -> Iterator[bytes]:
+        """The bytes from `start` to `stop`. Raises Unfetchable, also when they are no longer those that were found."""
+        path = self.remote.address.partition("://")[2]
+        with _Explained():
+            if not self._checked:
+                info = self.system.info(path)
+                if (_version(info), int(info.get("size") or 0)) != (self.remote.version, self.remote.n_bytes):
+                    raise changed()
+                self._checked = True
+            for at in range(start, stop, PIECE):
+                yield self.system.cat_file(path, start=at, end=min(at + PIECE, stop))
 
 
 class _Explained:
@@ -177,6 +200,12 @@ def _on_disk(pattern: str) -> list[tuple[str, str]]:
 
 def _key(address: str) -> str:
     return hashlib.sha256(address.encode()).hexdigest()[:32]
+
+
+def _left_there(scheme: str, file: dict, cache: Cache) -> Local:
+    address = file["address"]
+    remote = Remote(scheme, address, file["bytes"], file["version"], ending_of("", address))
+    return Local(cache.later(remote), file["name"], address, remote=remote)
 
 
 def _local(file: dict, cache: Cache, entry: Entry) -> Local:

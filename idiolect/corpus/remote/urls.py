@@ -30,6 +30,14 @@ class Unfetchable(Exception):
         super().__init__(why)
 
 
+def changed() -> Unfetchable:
+    """What is said of a file that is no longer the one that was found."""
+    return Unfetchable(
+        "it changed since it was found",
+        fix="run the same command again with --corpus.fetch.refresh=changed; it begins anew with what is there now",
+    )
+
+
 @dataclass(frozen=True)
 class Url:
     """A web address in parts; `str` of it, and its repr, leave out whatever is secret."""

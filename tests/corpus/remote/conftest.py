@@ -1,13 +1,18 @@
 """A local server that misbehaves on demand, and a way to resolve names against it."""
 
+import hashlib
+import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
 
 import pytest
 
 from idiolect.corpus.remote import resolve as resolving
 from idiolect.corpus.remote.config import FetchConfig
 from idiolect.progress import Progress
+
+COMMIT = "a" * 40
 
 
 class Site:
@@ -85,6 +90,82 @@ def ranged(body: bytes, etag: str = '"one"', cut_at: int | None = None):
     return page
 
 
+class Hub:
+    """Repositories as {name: {commit: {path: bytes}}}, each with a card; data files lie on another host, signed."""
+
+    def __init__(self, site, storage):
+        self.site, self.storage, self.repositories, self.cards, self.revisions = site, storage, {}, {}, {}
+        self.private, self.lie, self.page = set(), b"", lambda body: body
+        site.pages = self
+
+    def get(self, path, default=None):
+        return default or self.answer
+
+    def add(self, name, files, card=None, commit=COMMIT, revision="main"):
+        self.repositories[name, commit] = files
+        self.cards[name, commit] = card or {}
+        self.revisions[name, revision] = commit
+
+    def answer(self, handler, _):
+        path, _, query = handler.path.partition("?")
+        parts = unquote(path).split("/")
+        if parts[1] == "api":
+            name, kind, revision = self._named(parts[3:])
+            if name in self.private and handler.headers.get("Authorization") != "Bearer hf_HIDDEN":
+                return reply(handler, b"", 401)
+            commit = self.revisions.get((name, revision), revision)
+            if (name, commit) not in self.repositories:
+                return reply(handler, b'{"error": "not found"}', 404)
+            if kind == "revision":
+                info = {"id": name, "sha": commit, "cardData": self.cards[name, commit]}
+                return reply(handler, json.dumps(info).encode())
+            return self._tree(handler, self.repositories[name, commit], path, query)
+        name, _, rest = self._named(parts[2:])
+        commit, _, file = rest.partition("/")
+        body = self.repositories[name, commit][file]
+        self.storage.pages[f"/{commit}/{file}"] = self.page(self.lie or body)
+        location = self.storage.url(f"/{commit}/{file}?X-Amz-Signature=HIDDEN")
+        return reply(handler, b"", 302, Location=location)
+
+    def _named(self, parts):
+        n = next(i for i, part in enumerate(parts) if part in ("revision", "tree", "resolve"))
+        return "/".join(parts[:n]), parts[n], "/".join(parts[n + 1 :])
+
+    def _tree(self, handler, files, path, query, page=2):
+        start = int(query.rpartition("cursor=")[2]) if "cursor=" in query else 0
+        items = [{"type": "directory", "path": "data", "size": 0}] if not start else []
+        for name, body in list(files.items())[start : start + page]:
+            items.append({"type": "file", "path": name, "size": len(body), "oid": "0" * 40})
+            if name.endswith(".parquet"):
+                items[-1]["lfs"] = {"oid": hashlib.sha256(body).hexdigest(), "size": len(body)}
+        following = self.site.url(f"{path}?recursive=true&cursor={start + page}")
+        link = {"Link": f'<{following}>; rel="next"'} if start + page < len(files) else {}
+        reply(handler, json.dumps(items).encode(), **link)
+
+
+class Counted:
+    """Pages that give ranges of their bodies and count what they send; `cut_at` breaks a reply off, once a body."""
+
+    def __init__(self, cut_at: int | None = None, etag: str = '"one"'):
+        self.sent, self.replies, self.cut_at, self.etag, self._cut = 0, 0, cut_at, etag, set()
+
+    def __call__(self, body: bytes):
+        def page(handler, _visit: int) -> None:
+            wanted = handler.headers.get("Range", "")
+            start, _, last = wanted.removeprefix("bytes=").partition("-")
+            stop = min(int(last) + 1, len(body)) if last else len(body)
+            piece = body[int(start or 0) : stop]
+            whole, self.replies = len(piece), self.replies + 1
+            if wanted and self.cut_at is not None and whole > self.cut_at and handler.path not in self._cut:
+                self._cut.add(handler.path)
+                piece = piece[: self.cut_at]
+            place = {"Content_Range": f"bytes {start}-{stop - 1}/{len(body)}"} if wanted else {}
+            self.sent += len(piece)
+            reply(handler, piece, 206 if wanted else 200, length=whole, ETag=self.etag, **place)
+
+        return page
+
+
 @pytest.fixture
 def make_site():
     sites = []
@@ -101,6 +182,14 @@ def make_site():
 @pytest.fixture
 def site(make_site):
     return make_site()
+
+
+@pytest.fixture
+def hub(site, make_site, monkeypatch):
+    storage = make_site()
+    monkeypatch.setenv("HF_ENDPOINT", site.url(""))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    return Hub(site, storage)
 
 
 @pytest.fixture

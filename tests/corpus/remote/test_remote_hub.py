@@ -1,9 +1,6 @@
 """Data sets by name against a local server that answers as the Hugging Face hub does."""
 
-import hashlib
 import io
-import json
-from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,76 +10,15 @@ from idiolect.corpus.remote.hub import read_name
 from idiolect.corpus.remote.urls import Unfetchable
 from idiolect.errors import DataError
 
-from .conftest import reply
+from .conftest import COMMIT
 
-COMMIT, OTHER, CONVERTED = "a" * 40, "b" * 40, "c" * 40
+OTHER, CONVERTED = "b" * 40, "c" * 40
 
 
 def parquet(*texts: str) -> bytes:
     out = io.BytesIO()
     pq.write_table(pa.table({"text": list(texts)}), out)
     return out.getvalue()
-
-
-class Hub:
-    """Repositories as {name: {commit: {path: bytes}}}, each with a card; data files lie on another host, signed."""
-
-    def __init__(self, site, storage):
-        self.site, self.storage, self.repositories, self.cards, self.revisions = site, storage, {}, {}, {}
-        self.private, self.lie = set(), b""
-        site.pages = self
-
-    def get(self, path, default=None):
-        return default or self.answer
-
-    def add(self, name, files, card=None, commit=COMMIT, revision="main"):
-        self.repositories[name, commit] = files
-        self.cards[name, commit] = card or {}
-        self.revisions[name, revision] = commit
-
-    def answer(self, handler, _):
-        path, _, query = handler.path.partition("?")
-        parts = unquote(path).split("/")
-        if parts[1] == "api":
-            name, kind, revision = self._named(parts[3:])
-            if name in self.private and handler.headers.get("Authorization") != "Bearer hf_HIDDEN":
-                return reply(handler, b"", 401)
-            commit = self.revisions.get((name, revision), revision)
-            if (name, commit) not in self.repositories:
-                return reply(handler, b'{"error": "not found"}', 404)
-            if kind == "revision":
-                info = {"id": name, "sha": commit, "cardData": self.cards[name, commit]}
-                return reply(handler, json.dumps(info).encode())
-            return self._tree(handler, self.repositories[name, commit], path, query)
-        name, _, rest = self._named(parts[2:])
-        commit, _, file = rest.partition("/")
-        body = self.repositories[name, commit][file]
-        self.storage.pages[f"/{commit}/{file}"] = self.lie or body
-        location = self.storage.url(f"/{commit}/{file}?X-Amz-Signature=HIDDEN")
-        return reply(handler, b"", 302, Location=location)
-
-    def _named(self, parts):
-        n = next(i for i, part in enumerate(parts) if part in ("revision", "tree", "resolve"))
-        return "/".join(parts[:n]), parts[n], "/".join(parts[n + 1 :])
-
-    def _tree(self, handler, files, path, query, page=2):
-        start = int(query.rpartition("cursor=")[2]) if "cursor=" in query else 0
-        items = [{"type": "directory", "path": "data", "size": 0}] if not start else []
-        for name, body in list(files.items())[start : start + page]:
-            items.append({"type": "file", "path": name, "size": len(body), "oid": "0" * 40})
-            if name.endswith(".parquet"):
-                items[-1]["lfs"] = {"oid": hashlib.sha256(body).hexdigest(), "size": len(body)}
-        following = self.site.url(f"{path}?recursive=true&cursor={start + page}")
-        link = {"Link": f'<{following}>; rel="next"'} if start + page < len(files) else {}
-        reply(handler, json.dumps(items).encode(), **link)
-
-
-@pytest.fixture
-def hub(site, make_site, monkeypatch):
-    storage = make_site()
-    monkeypatch.setenv("HF_ENDPOINT", site.url(""))
-    monkeypatch.delenv("HF_TOKEN", raising=False)
-    return Hub(site, storage)
 
 
 @pytest.fixture
