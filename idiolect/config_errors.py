@@ -22,10 +22,12 @@ def unknown_key(
         return _another_kinds(cls, key, origin, prefix, having)
     everything = [dotted for dotted, _ in walk_fields(cls, prefix)]
     sections = {dotted.rpartition(".")[0] for dotted in everything} - {""}
+    # What stands in the section that was named is nearer to what was meant than the same word elsewhere.
+    beside = [k for k in everything if k.partition(".")[0] == key.partition(".")[0]] or everything
     near = difflib.get_close_matches(key, everything + sorted(sections), 1, 0.75)
-    near = near or [k for k in everything if k.rpartition(".")[2] == last][:1]
-    near = near or difflib.get_close_matches(last, [k.rpartition(".")[2] for k in everything], 1, 0.6)
-    near = [next((k for k in everything if k == n or k.endswith("." + n)), n) for n in near]
+    near = near or [k for k in (*beside, *everything) if k.rpartition(".")[2] == last][:1]
+    near = near or difflib.get_close_matches(last, [k.rpartition(".")[2] for k in beside], 1, 0.6)
+    near = [next((k for k in (*beside, *everything) if k == n or k.endswith("." + n)), n) for n in near]
     place = f" ({origin})" if origin else ""
     here = ", ".join(prefix + name for name in list(cls.model_fields)[:12])
     return RecipeError(

@@ -4,6 +4,7 @@ A budget of tokens or operations is turned into steps by what one step takes, wh
 so is the forecast of the time that all of it will take, and of the steps that fit into a budget of seconds.
 """
 
+import contextlib
 from dataclasses import dataclass
 
 from idiolect.errors import RecipeError
@@ -53,9 +54,11 @@ def read_budget(text: str) -> tuple[str, float | int]:
                 return "tokens", int(number)
             break
     else:
-        found = parse_budget(text) if amount else None
-        if found is not None and found.kind in ("seconds", "flops"):
-            return found.kind, found.amount
+        # What it says of budgets in general, money among them, is not what a comparison takes.
+        with contextlib.suppress(RecipeError):
+            found = parse_budget(amount)
+            if found.kind in ("seconds", "flops"):
+                return found.kind, found.amount
     raise RecipeError(
         f"a comparison's budget can't be \"{text}\"",
         why="it is what each run may spend: seconds (s, m, h), tokens, or flops",
@@ -89,7 +92,7 @@ def whole(name: str, text: str) -> int:
         value = 0.0
     if not 1 <= value < 2**40:
         example = "1e6" if name == "parameters" else "3"
-        raise RecipeError(f"--{name} can't be {text!r}", why="it is a whole number above zero",
+        raise RecipeError(f"--{name} can't be {text!r}", why=f"it is a whole number from 1 to {2**40 - 1:,}",
                           fix=f"--{name} {example}")  # fmt: skip
     return round(value)
 

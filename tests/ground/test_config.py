@@ -206,3 +206,13 @@ def test_a_missing_recipe_suggests_its_neighbour(write):
 
 def test_flatten_lists_every_setting():
     assert flatten(Toy())["model.d_model"] == 128
+
+
+@pytest.mark.parametrize("key", ["model.nothing", "model.feed_forward.kind", "train.lossy"])
+def test_a_guess_stays_in_the_section_that_was_named(key):
+    from idiolect.recipe import Recipe
+
+    with pytest.raises(RecipeError) as caught:
+        load(Recipe, None, [f"{key}=1"])
+    named = caught.value.what.partition("did you mean ")[2]
+    assert not named or named.startswith(key.partition(".")[0] + "."), caught.value.what

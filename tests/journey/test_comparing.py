@@ -40,6 +40,8 @@ def results(folder: Path) -> dict[str, float]:
         ((*VARY, "--budget", "5"), "budget can't be"),
         ((*VARY, "--budget", "0tokens"), "budget can't be"),
         ((*VARY, "--budget", "50usd"), "budget can't be"),
+        ((*VARY, "--budget", "banana"), "--budget 5e6tokens"),
+        ((*VARY, "--parameters", "1e30"), "from 1 to 1,099,511,627,775"),
         ((*VARY, "--seeds", "0"), "--seeds can't be '0'"),
         ((*VARY, "--seeds", "many"), "--seeds can't be 'many'"),
         ((*VARY, "--parameters", "-3"), "--parameters can't be '-3'"),
