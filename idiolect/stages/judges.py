@@ -23,6 +23,7 @@ from idiolect.corpus.filters.quality_config import PerplexityConfig, QualityConf
 from idiolect.errors import DataError, RecipeError
 from idiolect.progress import Progress
 from idiolect.stages.job import PACKAGE, Job
+from idiolect.stages.run_judge import run_judge
 
 COUNTS = "counts.safetensors"
 BYTES, START = 256, ord("\n")
@@ -71,8 +72,7 @@ def judges(job: Job) -> Judges:
 
 def _content(folder: Path) -> str:
     if (folder / "recipe.toml").is_file():
-        best = _open(folder)
-        return best.weights
+        return run_judge(str(folder)).weights
     return rundir.content_hash(folder)
 
 
@@ -193,7 +193,7 @@ def _classifier(folder: str) -> quality.Quality:
 def _pricer(folder: str) -> Callable[[list[str]], np.ndarray]:
     """The pricing of texts, opened once in each process."""
     if (Path(folder) / "recipe.toml").is_file():
-        return _open(Path(folder)).nats_a_byte
+        return run_judge(folder).nats_a_byte
     from safetensors.numpy import load_file
 
     from idiolect.models.kneser_ney import KneserNey
@@ -225,64 +225,8 @@ def _run_folder(job: Job, ask: PerplexityConfig) -> str:
             f"corpus.perplexity.run = {ask.run} is no run", why="there is no recipe.toml in such a folder",
             fix=f"--corpus.perplexity.run={job.runs}/NAME, or --corpus.perplexity.good=PATH without any run",
         )  # fmt: skip
-    _open(found)
+    run_judge(str(found))
     return str(found)
-
-
-@functools.lru_cache(maxsize=1)
-def _open(folder: Path) -> "RunJudge":
-    return RunJudge(folder)
-
-
-class RunJudge:
-    """A trained run as a judge: an n-gram model by its counts, any other that reads from the left by its logits."""
-
-    def __init__(self, folder: Path):
-        from idiolect.stages.job import open_job, record_of
-        from idiolect.stages.weights import load_model, pick_checkpoint, weights_hash
-        from idiolect.tokenizer.encode import Tokenizer
-
-        job = open_job(str(folder), (), name=None, runs=folder.parent, progress=Progress.silent(), trained=True)
-        tokens = job.runs / rundir.PREPARED / record_of(job)["stages"]["tokenizer"]
-        self.tokenizer = Tokenizer.load(tokens)
-        checkpoint = pick_checkpoint(job, "best")
-        n_ids = self.tokenizer.vocabulary_size + job.recipe.objective.n_extra_ids(job.recipe.model.context_length)
-        self.model = load_model(job, n_ids, checkpoint)
-        self.weights = weights_hash(checkpoint) + self.tokenizer.hash
-        if self.model.reads != "left":
-            raise RecipeError(
-                f"the run {folder.name} can't price a text",
-                why=f"its model ({job.recipe.model.kind}) does not read from the left alone",
-                fix="--corpus.perplexity.run of an n-gram or GPT run, or --corpus.perplexity.good=PATH",
-            )  # fmt: skip
-
-    def nats_a_byte(self, texts: list[str]) -> np.ndarray:
-        """The price of each text by itself."""
-        from idiolect.models.ngram import NGram
-
-        nats = self.model.kneser_ney.nats if isinstance(self.model, NGram) else self._nats
-        found = []
-        for text, ids in zip(texts, self.tokenizer.encode_batch(texts), strict=True):
-            # The end of the document before it is what a text is read after; only that costs nothing.
-            priced = nats(np.append(self.tokenizer.end_id, ids))[1:]
-            n_bytes = len(text.encode("utf-8", "replace"))
-            found.append(priced.sum() / n_bytes if n_bytes else np.nan)
-        return np.array(found)
-
-    def _nats(self, ids: np.ndarray) -> np.ndarray:
-        """-ln p of every id after those before it in its window; the very first is free."""
-        import torch
-        import torch.nn.functional as F
-
-        length, out = self.model.context_length, np.zeros(len(ids))
-        where = next(self.model.parameters()).device
-        with torch.inference_mode():
-            for start in range(0, len(ids) - 1, length):
-                window = torch.from_numpy(ids[start : start + length + 1].astype(np.int64)).to(where)
-                hidden, _ = self.model(window[None, :-1])
-                nats = F.cross_entropy(self.model.head(hidden[0]).float(), window[1:], reduction="none")
-                out[start + 1 : start + 1 + len(nats)] = nats.double().cpu().numpy()
-        return out
 
 
 # -- the texts that teach
