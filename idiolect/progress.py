@@ -170,9 +170,9 @@ class Bar:
             self._rich.stop()
         if not self._quiet and self.done:
             seconds = time.monotonic() - self._started
-            self._console.print(
-                Text(f"{self.label}: {self.done:,.0f} {self.unit} in {show_seconds(seconds)}  {self._tail()}")
-            )
+            unit = self.unit.removesuffix("s") if self.done == 1 else self.unit
+            said = f"{self.label}: {self.done:,.0f} {unit} in {show_seconds(seconds)}  {self._tail()}"
+            self._console.print(Text(said))
 
 
 UNITS = {
@@ -223,6 +223,11 @@ def scaled(value: float) -> tuple[str, str]:
             return f"{value:.3g}", prefix
         value /= 1000
     return f"{value:.3g}", "E"
+
+
+def how_many(n: int, one: str) -> str:
+    """A number of things: 1 document, 1,234 documents."""
+    return f"{n:,} {one}" + ("" if n == 1 else "s")
 
 
 def show_count(n: float, unit: str = "") -> str:

@@ -90,14 +90,16 @@ class Copies:
         documents = [document for document in documents.tolist() if not reasons[document - first]]
         if not documents:
             return table
-        texts = table["text"].to_pylist()
+        # What was cut out is priced by nobody: bits per byte are of what is left.
+        texts, sizes = table["text"].to_pylist(), table["original_bytes"].to_pylist()
         for document in documents:
             text, counts = take_out(texts[document - first], self.decisions.cut(document))
-            texts[document - first] = text
+            texts[document - first], sizes[document - first] = text, len(text.encode())
             reasons[document - first] = length_reason(text, self.config)
             for name, n in () if reasons[document - first] else counts.items():
                 tally.count("cut", name, "bytes", n=n)
                 tally.count("cut", name, "documents")
+        table = table.set_column(table.schema.get_field_index("original_bytes"), "original_bytes", pa.array(sizes))
         return table.set_column(table.schema.get_field_index("text"), "text", pa.array(texts, pa.large_string()))
 
     def audit(self, tally: Tally) -> dict:

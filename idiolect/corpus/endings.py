@@ -45,6 +45,12 @@ FORMATS |= dict.fromkeys(CODE, "code")
 SHORT = {".tgz": ".tar.gz", ".tbz2": ".tar.bz2", ".txz": ".tar.xz", ".tzst": ".tar.zst"}
 
 
+def ending_of(name: str) -> str:
+    """A file's ending as a person names it: `.png`, `.wat.gz`; '' without any."""
+    endings = Path(name).suffixes
+    return "".join(endings[-2:] if endings and endings[-1].lower() in COMPRESSED else endings[-1:])
+
+
 def format_of(path: Path, *, named: bool) -> tuple[str, str]:
     """Format and compression by ending. A file named one by one is text whatever its ending."""
     name = path.name.lower()

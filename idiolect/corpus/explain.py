@@ -73,12 +73,18 @@ def _nothing_left(config: CorpusConfig, ledger: Ledger) -> DataError:
             fix="name other files with --corpus.text=PATH; docs/corpus.md lists the formats",
         )
     counts = {reason: entry["documents"] for reason, entry in ledger.dropped.items()}
-    worst = max(counts, key=lambda reason: (counts[reason], reason))
+    n = sum(counts.values())
     return DataError(
-        f"all {sum(counts.values()):,} documents were dropped",
+        f"all {n:,} documents were dropped" if n > 1 else "the only document was dropped",
         why=_drops(counts),
-        fix=REASONS[worst][1] or LOWER_QUALITY[config.quality.keep],
+        fix=_softer(counts, config),
     )
+
+
+def _softer(counts: dict[str, int], config: CorpusConfig) -> str:
+    """The setting that brings back what fell for the commonest reason."""
+    worst = max(counts, key=lambda reason: (counts[reason], reason))
+    return REASONS[worst][1] or LOWER_QUALITY[config.quality.keep]
 
 
 def _drops(counts: dict[str, int]) -> str:
@@ -97,13 +103,14 @@ def _nothing_held_out(config: CorpusConfig, ledger: Ledger, n: int) -> DataError
         )
     counts = {reason: entry["documents"] for reason, entry in ledger.dropped.items()}
     fell = f"; {sum(counts.values()):,} were dropped: {_drops(counts)}" if sum(counts.values()) > n else ""
+    softer = f"{_softer(counts, config)}, " if fell else ""
     # The next document in line is known, so the share that brings it in is too.
     needed = math.ceil((ledger.next_place - config.test_fraction) * 100) / 100
     fraction = f"--corpus.validation_fraction={needed:.2f}, " if needed + config.test_fraction <= 0.5 else ""
     return DataError(
         "no document is left for validation",
         why=f"by hash, none of the {n:,} documents falls into validation_fraction = {config.validation_fraction}{fell}",
-        fix=f"{fraction}--corpus.split_by=position (the end of each file), smaller pieces "
+        fix=f"{softer}{fraction}--corpus.split_by=position (the end of each file), smaller pieces "
         "(--corpus.documents=size --corpus.document_characters=500), or more text",
     )
 

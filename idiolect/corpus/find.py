@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from idiolect.corpus.config import CorpusConfig
-from idiolect.corpus.endings import CODE, COMPRESSED, FORMATS, format_of
+from idiolect.corpus.endings import CODE, COMPRESSED, FORMATS, ending_of, format_of
 from idiolect.corpus.mixture.config import SourceConfig
 from idiolect.corpus.mixture.settings import settings_of
 from idiolect.corpus.remote import is_remote
@@ -144,8 +144,10 @@ class _Search:
         path = place.path
         named = bool(place.origin) or str(path) == str(Path(entry).expanduser())
         kind, compression = format_of(path, named=named)
+        if not kind and _describes_tables(path):
+            return
         if not kind:
-            self.ignored.append((name, f"not a text format ({printable(path.suffix) or 'no ending'})"))
+            self.ignored.append((name, f"not a text format ({printable(ending_of(path.name)) or 'no ending'})"))
             return
         self._names[name] += 1
         unique = name if self._names[name] == 1 else f"{name}#{self._names[name]}"
@@ -227,6 +229,12 @@ def printable(name: str) -> str:
     """A name that can be written down: bytes that are no UTF-8 (from an old disk) and control characters escaped."""
     name = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", name)
+
+
+def _describes_tables(path: Path) -> bool:
+    """Whether it is what `datasets` writes beside its tables: read for the licence, if at all."""
+    described = ("dataset_info.json", "dataset_dict.json")
+    return path.name in (*described, "state.json") and any(path.with_name(name).exists() for name in described)
 
 
 def _walk(root: Path) -> list[tuple[Path, str]]:

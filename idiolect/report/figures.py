@@ -20,6 +20,11 @@ def count(value: object) -> str:
     return f"{round(value):,}".replace(",", THIN) if is_number(value) else DASH
 
 
+def how_many(value: object, one: str) -> str:
+    """A number of things: 1 document, 1 234 documents."""
+    return f"{count(value)} {one}" + ("" if value == 1 else "s")
+
+
 def short(value: object, unit: str = "") -> str:
     """Three significant digits with k, M, G, T, P, E: 3.21 M."""
     return show_count(value, unit).replace(" ", THIN) if is_number(value) else DASH

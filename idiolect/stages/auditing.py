@@ -58,7 +58,7 @@ def audited(job: Job, ready: Prepared, mixture: list[dict] | None = None) -> Pat
     reads = {
         "audit": rundir.sha256_file(documents / "audit.json"),
         "profile": rundir.sha256_file(documents / PROFILE) if (documents / PROFILE).exists() else "",
-        "bytes_per_token": ready.inspection["bytes_per_token"],
+        "bytes_per_token": ready.bytes_per_token,
         "mixture": mixture,
         "answers": answers,
         "code": [rundir.code_version(PACKAGE / room) for room in ("report", "corpus/audit", "corpus/clean")],
@@ -71,7 +71,7 @@ def audited(job: Job, ready: Prepared, mixture: list[dict] | None = None) -> Pat
 
 def for_page(ready: Prepared, mixture: list[dict] | None) -> dict:
     """The audit with tokens as they were measured, and the mixture."""
-    audit = whole_audit(ready.documents, ready.inspection["bytes_per_token"])
+    audit = whole_audit(ready.documents, ready.bytes_per_token)
     return audit | ({"mixture": mixture} if mixture else {})
 
 

@@ -85,9 +85,12 @@ def _tokenizer_reads(job: Job, documents: Path) -> dict:
 
 
 def measured_bytes_per_token(job: Job, documents: Path) -> float | None:
-    """What the recipe's tokenizer makes of held-out text, if it has been trained already."""
+    """What the recipe's tokenizer has made of the training text, if that has been encoded already."""
+    from idiolect.tokenizer.encode import Tokenizer
+
     tokens = rundir.standing(job.runs, "tokenizer", _tokenizer_reads(job, documents))
-    return rundir.read_json(tokens / "inspection.json")["bytes_per_token"] if tokens else None
+    ids = tokens and rundir.standing(job.runs, "shards", _shards_read(documents, Tokenizer.load(tokens).hash))
+    return Prepared(documents, tokens, ids).bytes_per_token if ids else None
 
 
 def held_out(documents: Path) -> str:
@@ -118,11 +121,14 @@ def shards(job: Job, documents: Path, tokens: Path) -> Path:
                 original_bytes=read_column(documents, split, "original_bytes"),
             )
 
-    reads = {
+    return _stage(job, "shards", _shards_read(documents, built.hash), make)
+
+
+def _shards_read(documents: Path, tokenizer_hash: str) -> dict:
+    return {
         "documents": {split: rundir.content_hash(documents, f"{split}.parquet") for split in SPLITS},
-        "tokenizer": built.hash, "code": rundir.code_version(PACKAGE / "tokenizer"),
+        "tokenizer": tokenizer_hash, "code": rundir.code_version(PACKAGE / "tokenizer"),
     }  # fmt: skip
-    return _stage(job, "shards", reads, make)
 
 
 @dataclass(frozen=True)
@@ -153,6 +159,11 @@ class Prepared:
     @cached_property
     def inspection(self) -> dict:
         return rundir.read_json(self.tokens / "inspection.json")
+
+    @cached_property
+    def bytes_per_token(self) -> float:
+        """Of the training text that is kept: counted, so that a page's tokens are those that a training reads."""
+        return self.audit["kept"]["train"]["bytes"] / self.split("train").n_tokens
 
     @property
     def held_out(self) -> list[str]:

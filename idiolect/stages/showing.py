@@ -6,7 +6,7 @@ from idiolect import rundir
 from idiolect.config import flatten, plain
 from idiolect.corpus.mixture.config import is_mixed
 from idiolect.errors import RecipeError
-from idiolect.progress import Progress, show_bytes, show_count, show_seconds
+from idiolect.progress import Progress, how_many, show_bytes, show_count, show_seconds
 from idiolect.recipe import Recipe, load_recipe
 from idiolect.request import Request
 from idiolect.stages.auditing import DATASHEET, PAGE, SUMMARY, audited
@@ -27,7 +27,7 @@ def show_prepared(job: Job, ready: Prepared) -> dict:
                      f"{shards.n_bytes / shards.n_tokens:.2f}"])  # fmt: skip
     job.progress.table(["split", "documents", "text", "tokens", "bytes a token"], rows, result=True)
     for reason, drop in sorted(audit["dropped"].items(), key=lambda item: -item[1]["documents"]):
-        job.progress.show(f"dropped {drop['documents']:,} documents: {reason}")
+        job.progress.show(f"dropped {how_many(drop['documents'], 'document')}: {reason}")
     show_passed_over(job.progress, audit)
     mixture = mixture_shown(job, ready)
     papers = audited(job, ready, mixture.get("mixture"))

@@ -214,12 +214,15 @@ def test_nothing_there_suggests_the_nearest_name(tmp_path, prepared):
 
 
 def test_folders_and_globs_give_stable_names(tmp_path, prepared):
-    for name in ("b/two.txt", "a/one.txt", ".hidden/x.txt", "a/.x.txt", "a/picture.png"):
+    for name in ("b/two.txt", "a/one.txt", ".hidden/x.txt", "a/.x.txt", "a/picture.png", "a/b.wat.gz"):
         (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "data" / name).write_text(f"text of {name}")
     audit, kept, _ = prepared(text=[tmp_path / "data"])
     assert [d.source for d in kept["train"]] == ["data/a/one.txt", "data/b/two.txt"]
-    assert audit["skipped_files"] == [{"file": "data/a/picture.png", "reason": "not a text format (.png)"}]
+    assert audit["skipped_files"] == [
+        {"file": "data/a/b.wat.gz", "reason": "not a text format (.wat.gz)"},
+        {"file": "data/a/picture.png", "reason": "not a text format (.png)"},
+    ]
     _, again, _ = prepared(text=[tmp_path / "data" / "**" / "*.txt"])
     assert [d.id for d in again["train"]] == [d.id for d in kept["train"]]
 

@@ -46,15 +46,15 @@ def page_of(folder) -> str:
 
 
 def test_tokens_are_those_of_the_trained_tokenizer(prepared):
-    inspected = json.loads(next((prepared / "runs/prepared").glob("tokenizer-*/inspection.json")).read_text())
-    measured = inspected["bytes_per_token"]
+    written = json.loads(next((prepared / "runs/prepared").glob("shards-*/train.shards.json")).read_text())
     documents = next(path for path in (prepared / "runs/prepared").glob("corpus-*") if path.is_dir())
+    measured = whole_audit(documents)["kept"]["train"]["bytes"] / written["n_tokens"]
     before, after = whole_audit(documents)["profile"], whole_audit(documents, measured)["profile"]
     assert before["unique"]["assumed"] and not after["unique"]["assumed"]
-    assert after["unique"]["tokens"] == round(after["unique"]["bytes"] / measured)
+    assert after["unique"]["tokens"] == written["n_tokens"]
+    assert f"tokens of training text (measured: {significant(measured, 3)} bytes each)" in page_of(prepared)
     assert after["feeds"]["unique_tokens"] == after["unique"]["of_distinct_passages"]["tokens"]
     assert before["feeds"] != after["feeds"]
-    assert f"measured: {significant(measured, 3)} bytes each" in page_of(prepared)
 
 
 def test_evaluation_sets_are_looked_for_again_in_what_is_kept(prepared):

@@ -28,7 +28,7 @@ def feeds(unique_tokens: int, worth: Callable[[float, float], float]) -> dict:
     sentence = (
         f"{_count(unique_tokens)} unique tokens, read {ADVISED} times, feed a model of about {_count(parameters)} "
         f"parameters ({TOKENS_PER_PARAMETER} tokens a parameter); each further reading is worth less, "
-        "the 16th two fifths of fresh text. For runs of minutes `idiolect plan` reckons with fewer tokens a parameter, "
+        "the 16th two fifths of fresh text. For runs of minutes, idiolect plan reckons with fewer tokens a parameter, "
         "and may choose a larger one."
     )
     return {

@@ -52,3 +52,5 @@ def events(blocks: Iterable[bytes]) -> Iterator[tuple[str, str, dict[str, str]]]
         yield from found
     except expat.ExpatError as error:
         raise BadXml(f"is not valid XML: {error}") from error
+    except (ValueError, LookupError) as error:  # what pyexpat has for encodings beyond Unicode's and those of one byte
+        raise BadXml(f"is XML in an encoding that is not read ({error}): convert it to UTF-8") from error

@@ -18,7 +18,7 @@ from typing import IO
 
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.divide import Rule
-from idiolect.corpus.endings import format_of
+from idiolect.corpus.endings import ending_of, format_of
 from idiolect.corpus.find import InputFile, printable
 from idiolect.corpus.sources import BadRow, Ignored, Opened, Raw, missing, reader_of
 from idiolect.corpus.streams import BLOCK, RATIO_FLOOR, Unreadable, byte_blocks
@@ -68,7 +68,7 @@ class _Unpacking:
             yield BadRow(name, why, "")
             return
         if not kind:
-            yield Ignored(name, f"not a text format ({PurePosixPath(name).suffix or 'no ending'})")
+            yield Ignored(name, f"not a text format ({ending_of(PurePosixPath(name).name) or 'no ending'})")
             return
         if lacks := missing(kind):
             yield BadRow(name, str(lacks.what), "")

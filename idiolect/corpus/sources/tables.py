@@ -51,7 +51,8 @@ def resolve_columns(config: CorpusConfig, file: InputFile, available: Sequence[s
         raise DataError(
             f"{file.name} has no column called {' or '.join(USUAL)}",
             why="its columns are " + (", ".join(map(repr, available)) or "none at all"),
-            fix=f"--corpus.text_columns={next(iter(available), 'NAME')}",
+            # Tables that pandas wrote have a first column without a name: their rows' numbers.
+            fix=f"--corpus.text_columns={next(filter(None, available), 'NAME')}",
         )
     return Columns(text, config.label_column, config.licence_column)
 
@@ -62,7 +63,7 @@ def raw_of(row: dict[str, Any], columns: Columns, where: str) -> Raw | BadRow:
     texts = [v for v in values if isinstance(v, str) and v]
     if not texts:
         odd = next((v for v in values if v is not None and not isinstance(v, str)), None)
-        why = f"its text is a {type(odd).__name__}, not a string" if odd is not None else "it has no text"
+        why = f"its text is of type {type(odd).__name__}, not a string" if odd is not None else "it has no text"
         return BadRow(where, why, str(row)[:300])
     label, licence = (row.get(c) if c else None for c in (columns.label, columns.licence))
     return Raw("\n\n".join(texts), "" if label is None else str(label), "" if licence is None else str(licence))

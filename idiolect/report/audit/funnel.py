@@ -119,8 +119,9 @@ def reasons(audit: dict) -> Markup | None:
                 "span",
                 tag("strong", plain(reason)),
                 f" {about}" if about else "",
-                tag("span", f"{figures.count(row_.get('documents'))} documents, {figures.size(row_.get('bytes'))}, "
-                    f"{figures.share(row_.get('documents'), whole)}", class_="measure"),
+                tag("span", f"{figures.how_many(row_.get('documents'), 'document')}, "
+                    f"{figures.size(row_.get('bytes'))}, {figures.share(row_.get('documents'), whole)}",
+                    class_="measure"),
                 class_="reason",
             )  # fmt: skip
             folds.append(

@@ -24,7 +24,7 @@ def content(audit: dict) -> Markup | None:
         return None
     together = {reason: {"pairs": rows} for reason, rows in part(audit, "pairs").items() if stage_of(reason) in STAGES}
     shown = [
-        facts(pairs) if pairs else tag("p", "Nothing was there twice.", class_="note"),
+        facts(pairs) if pairs else tag("p", "No document was there twice.", class_="note"),
         cut_out(cuts),
         clusters(audit),
         chances(part(audit, "near")),

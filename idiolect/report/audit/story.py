@@ -30,16 +30,12 @@ def numbers(audit: dict) -> dict:
 def sentence(audit: dict) -> str:
     """Documents in, documents kept, their size, where from and in which languages."""
     of = numbers(audit)
-
-    def some(n: int, one: str) -> str:
-        return f"{figures.count(n)} {one if n == 1 else one + 's'}"
-
-    said = f"{some(of['read'], 'document')}"
-    said += f" in {some(of['files'], 'file')}" if of["files"] else ""
+    said = figures.how_many(of["read"], "document")
+    said += f" in {figures.how_many(of['files'], 'file')}" if of["files"] else ""
     said += f" went in; {figures.count(of['kept'])} {'is' if of['kept'] == 1 else 'are'} kept"
     said += f", {figures.size(of['bytes'])} of text"
-    where = [some(of["sources"], "source")] if of["sources"] else []
-    where += [f"in {some(of['languages'], 'language')}"] if of["languages"] else []
+    where = [figures.how_many(of["sources"], "source")] if of["sources"] else []
+    where += [f"in {figures.how_many(of['languages'], 'language')}"] if of["languages"] else []
     said += f" from {' '.join(where)}" if of["sources"] else ""
     return said + "."
 

@@ -61,6 +61,16 @@ def test_transforms_hold_out_the_same_documents_and_keep_their_bytes(prepared, f
         assert all(a.text != b.text for a, b in zip(made[split], plain[split], strict=True))
 
 
+def test_what_is_cut_out_counts_in_no_bits_per_byte(prepared, tmp_path):
+    """A model prices what is left, so the bytes of repeated lines would flatter it."""
+    for n in range(20):
+        (tmp_path / f"{n:02}.txt").write_text(f"the same line stands in each of them\nand number {n * n} has its own")
+    lines = {"action": "all", "min_characters": 1}
+    audit, made, out = prepared(text=[tmp_path], dedup={"lines": lines, "near": {"action": "off"}})
+    assert audit["cuts"]["line"]["documents"] == 20
+    assert list(read_column(out, "train", "original_bytes")) == [len(d.text.encode()) for d in made["train"]]
+
+
 def test_what_a_transform_leaves_nothing_of_is_dropped_and_what_it_can_not_do_is_said(prepared, tmp_path):
     for n, text in enumerate(("!!! ...", "a b c", "d e f")):
         (tmp_path / f"{n}.txt").write_text(text)

@@ -177,6 +177,14 @@ def archive_of(kind: str, members: dict[str, bytes]) -> bytes:
     return out.getvalue()
 
 
+def test_what_describes_tables_is_not_told_as_passed_over(tmp_path, prepared):
+    for name in ("set/a.jsonl", "set/dataset_info.json", "set/state.json", "own/state.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text('{"text": "a row"}\n')
+    audit, *_ = prepared(text=[tmp_path / "set", tmp_path / "own"], on_unreadable="skip")
+    assert [entry["file"] for entry in audit["skipped_files"]] == ["own/state.json"]
+
+
 @pytest.mark.parametrize("kind", ["zip", "tar", "tgz"])
 def test_members_are_read_as_the_files_they_are(tmp_path, kind, prepared):
     inner = archive_of("tar", {"c.jsonl": b'{"text": "three"}\n{"text": 4}\n'})
@@ -188,13 +196,19 @@ def test_members_are_read_as_the_files_they_are(tmp_path, kind, prepared):
     ]  # fmt: skip
     assert [i.where for i in found if isinstance(i, Ignored)] == ["x.png"]
     assert bad(tmp_path / f"all.{kind}") == [
-        "in.tar/c.jsonl, line 2: its text is a int, not a string", "e.txt: it is empty",
+        "in.tar/c.jsonl, line 2: its text is of type int, not a string", "e.txt: it is empty",
     ]  # fmt: skip
     if kind != "tgz":
         return
     audit, kept, _ = prepared(text=[tmp_path / f"all.{kind}"])
     assert [d.text for d in kept["train"]] == ["one", "two = 2\n", "three"]
     assert {s["file"].rpartition("/")[2] for s in audit["skipped_files"]} >= {"x.png"}
+
+
+@pytest.mark.parametrize("encoding", ["Shift_JIS", "no-such-encoding"])
+def test_xml_in_an_encoding_that_is_not_read_is_named(tmp_path, encoding):
+    (tmp_path / "a.xml").write_bytes(f'<?xml version="1.0" encoding="{encoding}"?><TEI><p>a</p></TEI>'.encode())
+    assert "encoding" in str(items(tmp_path / "a.xml")[0])
 
 
 def test_real_web_archives(shared):
