@@ -47,8 +47,10 @@ def _whole_journey(job: Job) -> dict:
     from idiolect.stages import training, verdicts
     from idiolect.stages.prepared import floors, prepared
     from idiolect.stages.showing import show_end
+    from idiolect.stages.teaching import meet_teacher
 
     with started(), recorded(job) if is_main() else nullcontext():
+        meet_teacher(job)
         ready = prepared(job)
         beaten = floors(job, ready)
         training.trained(job, ready)
@@ -74,10 +76,12 @@ def train(request: Request) -> dict:
     from idiolect.distributed import is_main, started
     from idiolect.stages.prepared import prepared
     from idiolect.stages.showing import show_training
+    from idiolect.stages.teaching import meet_teacher
     from idiolect.stages.training import trained
 
     job = _job(request)
     with started(), recorded(job) if is_main() else nullcontext():
+        meet_teacher(job)
         ready = prepared(job)
         trained(job, ready)
         return show_training(job) if is_main() else {}
@@ -107,9 +111,12 @@ def finetune(request: Request) -> dict:
 
 def tune(request: Request) -> dict:
     """Search over settings; each trial is a training run of its own."""
+    from idiolect.stages.teaching import meet_teacher
     from idiolect.stages.tuning import tuned
 
-    return tuned(_job(request), request.options["space"])
+    job = _job(request)
+    meet_teacher(job)
+    return tuned(job, request.options["space"])
 
 
 def compare(request: Request) -> dict:
@@ -117,10 +124,12 @@ def compare(request: Request) -> dict:
     from idiolect.stages.allotting import settings_of
     from idiolect.stages.asked import Asked
     from idiolect.stages.comparing import compared_all
+    from idiolect.stages.teaching import meet_teacher
 
     request = replace(request, flags=(*request.flags, *settings_of(request.options)))
-    options = request.options
-    return compared_all(_job(request), Asked(options["with"], options["vary"], options["ablate"], request.flags))
+    job, options = _job(request), request.options
+    meet_teacher(job)
+    return compared_all(job, Asked(options["with"], options["vary"], options["ablate"], request.flags))
 
 
 def plan(request: Request) -> dict:
@@ -133,7 +142,7 @@ def plan(request: Request) -> dict:
 
 def doctor(request: Request) -> dict:
     """Look for settings that make no sense together."""
-    from idiolect.stages.planning import examined
+    from idiolect.stages.forecasting import examined
 
     return examined(_job(request))
 

@@ -26,6 +26,7 @@ from idiolect.models.config import GPTConfig
 from idiolect.optim.config import AdamWConfig, MuonConfig, OptimConfig
 from idiolect.plan import count, memory
 from idiolect.plan.repetition import Draw, breadth, effective_tokens, one_text, worth
+from idiolect.progress import show_seconds
 
 # Tokens per parameter that the law calls balanced at one epoch. Chinchilla's 20 and nanochat's measured 10.5 (Muon,
 # ReLU^2) hold for 100 M parameters and more; for runs of minutes nothing is published, and nanoGPT's CPU recipe reads
@@ -207,14 +208,32 @@ def options(
     return found
 
 
-def choose(found: list[Choice], seconds: float, unique_tokens: float) -> Choice:
-    """The best of the options. Raises RecipeError naming what is too small when there is none."""
+def choose(found: list[Choice], seconds: float, unique_tokens: float, least_seconds: float = 0.0) -> Choice:
+    """The best of the options. Raises RecipeError naming what is too small when there is none.
+
+    `least_seconds` is the training that the smallest model needs.
+    """
+    if not found and seconds < least_seconds:
+        raise RecipeError(
+            f"nothing can be trained in {show_seconds(seconds)} here",
+            why=f"the smallest model of the ladder needs {show_seconds(least_seconds)} of training for its "
+            f"{LEAST_STEPS} steps, as fast as this machine is now",
+            fix=f"--budget {math.ceil(1.5 * least_seconds)}s, or a recipe of your own choice with "
+            "--train.budget_seconds, or an n-gram model, which only counts: --model.kind=ngram",
+        )
     if not found:
         raise RecipeError(
-            f"nothing can be trained in {seconds:.0f} s on {unique_tokens:,.0f} tokens here",
-            why=f"the smallest model of the ladder would take fewer than {LEAST_STEPS} steps, or more memory "
-            "than is free",
-            fix="a larger --budget, more --text, or  idiolect finetune  an existing model",
+            f"nothing can be trained on {unique_tokens:,.0f} tokens here",
+            why=f"{MOST_EPOCHS:.0f} passes over them are fewer than {LEAST_STEPS} steps of the smallest model of the "
+            "ladder, or it needs more memory than is free",
+            fix="more --text, --plan.context_length=64, or  idiolect finetune  an existing model",
         )
     best = min(one.law for one in found)
     return min((one for one in found if one.law <= best * (1 + CLOSE)), key=lambda one: one.parameters)
+
+
+def least_seconds(vocabulary: int, context_length: int, flops_per_second: Callable[[GPTConfig], float]) -> float:
+    """What the fewest steps of the ladder's smallest model take, a window each."""
+    model = count.ladder(context_length)[0]
+    flops = LEAST_STEPS * context_length * measure.flops_per_token(model, vocabulary)["training"]
+    return flops / flops_per_second(model)

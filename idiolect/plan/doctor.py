@@ -7,8 +7,11 @@ from typing import Any, Literal
 
 from idiolect.config import Config
 from idiolect.models.config import GPTConfig, NGramConfig
+from idiolect.models.measure import parameters
 from idiolect.optim.config import OptimConfig, advice
 from idiolect.plan import memory
+from idiolect.plan.smaller import smaller
+from idiolect.progress import show_count
 from idiolect.train.config import TrainConfig
 
 # Rates beyond which training diverged or crawled in published small-model sweeps; a wide band on purpose.
@@ -21,6 +24,10 @@ RATES = {
     "rmsprop": (1e-5, 1e-2),
     "adafactor": (1e-4, 1e-1),
 }
+
+# nanoGPT's recipe for tiny-shakespeare has 10 parameters a token, and is over-sized; the law's own count saturates at 3
+# (equation 6 of arXiv 2305.16264, at the planner's two tokens a parameter).
+MOST_PARAMETERS_A_TOKEN = 15
 
 
 @dataclass(frozen=True)
@@ -146,6 +153,7 @@ def data(model: Config, train: TrainConfig, vocabulary_size: int, unique_tokens:
                 "more --text, or a smaller --model.context_length",
             )
         ]
+    found += size(model, vocabulary_size, unique_tokens)
     epochs = train.steps * train.batch_tokens / unique_tokens
     if epochs > 16:
         steps = max(1, int(16 * unique_tokens / train.batch_tokens))
@@ -173,6 +181,22 @@ def data(model: Config, train: TrainConfig, vocabulary_size: int, unique_tokens:
             )
         )
     return found + sightings(vocabulary_size, unique_tokens)
+
+
+def size(model: Config, vocabulary_size: int, unique_tokens: float) -> list[Finding]:
+    """Whether the text is far too little for so many parameters."""
+    n = parameters(model, vocabulary_size)["total"]
+    if n <= MOST_PARAMETERS_A_TOKEN * unique_tokens:
+        return []
+    return [
+        Finding(
+            "warn",
+            "model.d_model",
+            f"{show_count(n)} parameters are {n / unique_tokens:.0f} for each token of the text: a smaller model "
+            "learns as much from it, in a fraction of the time (arXiv 2305.16264, equation 6)",
+            smaller(model, vocabulary_size, unique_tokens),
+        )
+    ]
 
 
 def sightings(vocabulary_size: int, unique_tokens: float) -> list[Finding]:

@@ -67,7 +67,7 @@ def plan(
     limit = memory_bytes * config.memory_share
     found = room.options(seconds, tokens, vocabulary, context, speed_between(profile), limit, device, dtype,
                          draw, most_tokens)  # fmt: skip
-    chosen = room.choose(found, seconds, tokens)
+    chosen = room.choose(found, seconds, tokens, room.least_seconds(vocabulary, context, speed_between(profile)))
     optim = room.optim_for(chosen.tokens * chosen.flops_per_token)
     money = chosen.seconds / 3600 * config.price_per_hour if config.price_per_hour else None
     facts = {"whole": whole, "seconds": seconds, "tokens": tokens, "per_token": unique_bytes / tokens, "limit": limit,

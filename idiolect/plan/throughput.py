@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from idiolect.data.batch import Batch
 from idiolect.data.config import AutoObjective, resolve_objective
 from idiolect.data.objectives import Objective, build_objective
+from idiolect.data.priced import Priced
 from idiolect.device import Device
 from idiolect.models.build import build_model
 from idiolect.optim.build import build_optimiser
@@ -31,6 +34,7 @@ def measure_training(
     seconds: float = 2.0,
     least_steps: int = 3,
     objective: Any = None,
+    loss_of: Callable[[nn.Module, Any], Priced] = lm_loss,
 ) -> dict[str, float]:
     """Time training steps on random tokens for about `seconds`: the median and the middle half of tokens per second.
 
@@ -49,7 +53,7 @@ def measure_training(
     while len(times) < WARM_STEPS + least_steps or time.perf_counter() - began < seconds:
         device.synchronise()
         start = time.perf_counter()
-        take_step(model, optimiser, batch, loss_of=lm_loss, device=device)
+        take_step(model, optimiser, batch, loss_of=loss_of, device=device)
         device.synchronise()
         times.append(time.perf_counter() - start)
     speeds = sorted(rows * config.context_length / one for one in times[WARM_STEPS:])

@@ -14,7 +14,6 @@ from pathlib import Path
 from idiolect.config import to_toml
 from idiolect.config_load import Loaded
 from idiolect.errors import NumericsError, RecipeError
-from idiolect.plan.operations import operations_per_token
 from idiolect.progress import show_seconds
 from idiolect.recipe import Recipe, load_recipe
 from idiolect.rundir import RunDir, write_atomic
@@ -27,6 +26,7 @@ from idiolect.stages.entries import Clock, Entry
 from idiolect.stages.job import Job
 from idiolect.stages.pairing import judged
 from idiolect.stages.same_text import scored_split
+from idiolect.stages.teaching import taught_operations
 from idiolect.stages.training import objective_of
 from idiolect.stages.trials import measured, pace_of, result_of, trial_name
 from idiolect.tune.config import CompareConfig
@@ -80,8 +80,8 @@ class Comparison:
                 f"{one.name} diverged in its first steps", why=result["failed"],
                 fix="leave it out, or --compare.rates=[0.01,0.1,1.0]",
             )  # fmt: skip
-        objective = objective_of(replace(self.job, loaded=Loaded(recipe, {})), one.ready, recipe.seed)
-        flops = operations_per_token(recipe.model, objective, one.vocabulary_size)["training"]
+        job = replace(self.job, loaded=Loaded(recipe, {}))
+        flops = taught_operations(job, one.ready, objective_of(job, one.ready, recipe.seed))["training"]
         entry.pace = pace_of(folder, result) | {"flops_per_token": flops}
         entry.steps = allotting.steps_for(one, self.budget, entry.pace)
         allotting.steps_for(one, self.budget, entry.pace, self.share(SEARCH))

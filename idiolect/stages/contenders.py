@@ -10,6 +10,7 @@ from idiolect.recipe import Recipe
 from idiolect.rundir import fingerprint
 from idiolect.stages.job import Job
 from idiolect.stages.prepared import Prepared, prepared
+from idiolect.stages.teaching import meet_teacher
 from idiolect.stages.trials import Hushed
 from idiolect.tune.config import CompareConfig
 from idiolect.tune.match import counted, match
@@ -52,6 +53,7 @@ def own(job: Job, config: CompareConfig, name: str, loaded: Loaded[Recipe]) -> C
     """A whole recipe as a contender; with a target, its model is made wider or narrower until it matches."""
     one = replace(job, loaded=loaded, progress=Hushed(quiet=job.progress.quiet))
     recipe = loaded.config
+    meet_teacher(one)
     ready = prepared(one)
     model = recipe.model
     if config.parameters and model.kind != "ngram":

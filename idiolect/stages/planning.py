@@ -1,39 +1,37 @@
-"""Text and a budget become a recipe; a recipe becomes a forecast. The machine is measured anew each time."""
+"""Text and a budget become a recipe. The machine is measured anew each time, for no longer than the budget allows."""
 
 import math
 import re
-import shutil
+import time
 from collections import Counter
 from pathlib import Path
 
-import psutil
-
 from idiolect.config import flatten, to_toml
 from idiolect.corpus.find import find
-from idiolect.device import Device
+from idiolect.device import Device, free_memory
 from idiolect.errors import DataError, RecipeError
-from idiolect.models.ngram_counts import BYTES_PER_TOKEN_AND_ORDER, SECONDS_PER_TOKEN
 from idiolect.plan import budget as room
 from idiolect.plan import planner
+from idiolect.plan.config import PlanConfig
 from idiolect.plan.count import shape
-from idiolect.plan.doctor import as_json, examine
-from idiolect.plan.memory import training_memory
-from idiolect.plan.repetition import Drawn, met, worth
 from idiolect.plan.throughput import measure_training, speed_profile
-from idiolect.progress import Progress, show_bytes, show_count, show_seconds
+from idiolect.progress import Progress, show_bytes
 from idiolect.recipe import load_recipe
 from idiolect.request import Request
 from idiolect.rundir import RunDir, read_json, write_atomic
+from idiolect.stages.forecasting import forecast
 from idiolect.stages.job import Job, check_name, open_job
-from idiolect.stages.mixing import draw_of, drawn_of, mixes, show_mixture
-from idiolect.stages.prepared import corpus, prepared
-from idiolect.stages.training import source_of
+from idiolect.stages.mixing import draw_of, mixes
+from idiolect.stages.prepared import corpus
 
 # Up to here the text is cleaned and counted before the plan is made, and `run` finds it done; beyond, sizes decide.
 COUNTED_BYTES = 256 << 20
 UNPACKS_TO = 3.0
 # Widths timed for the speed of those between them.
 TIMED_WIDTHS = (64, 128, 256, 512)
+# How many times as long the next width takes (the operations of a step grow 2 to 7 times from each to the next); the
+# share of a time budget that all of them may take, and the most.
+WIDER, MEASURING_SHARE, MEASURING_SECONDS = 4, 0.05, 60.0
 DEFAULT_BUDGET = "10m"
 
 
@@ -88,7 +86,6 @@ def plan_of(job: Job, budget: str | None, flags) -> dict:
     """What to train on a recipe's text for this budget; of a mixture, on what a run draws from it."""
     recipe, by_source = job.recipe, unique_bytes(job)
     device, n_bytes = job.device, sum(by_source.values())
-    job.progress.say("measuring this machine …")
     given = {flag.partition("=")[0] for flag in flags}
     price = recipe.plan
     if "model.context_length" in given:
@@ -107,8 +104,9 @@ def plan_of(job: Job, budget: str | None, flags) -> dict:
             device=device.torch.type, dtype=str(device.dtype).removeprefix("torch."), draw=draw, most_tokens=most,
         )  # fmt: skip
 
-    profile = machine_profile(device)
-    planned = plan(as_chosen(plan(profile), profile, device))
+    seconds = measuring_seconds(budget or DEFAULT_BUDGET, price)
+    profile = machine_profile(device, seconds, job.progress)
+    planned = plan(as_chosen(plan(profile), profile, device, seconds))
     flat = flatten(recipe)
     return planned | {"given": {key: flat[key] for key in sorted(given) if key in flat}}
 
@@ -132,13 +130,34 @@ def unique_bytes(job: Job) -> dict[str, float]:
     return {name: size * trained for name, size in sizes.items()}
 
 
-def machine_profile(device: Device) -> dict[int, float]:
-    """Effective FLOP/s at a few widths, from real training steps."""
-    configs = [shape(width, 256) for width in TIMED_WIDTHS]
-    return speed_profile(configs, 4096, 2048, device, seconds=1.0)
+def measuring_seconds(budget: str, price: PlanConfig) -> float:
+    """How long the machine may be measured for a plan of this budget. Raises RecipeError for one that can't be read."""
+    spend = room.parse_budget(budget)
+    if spend.kind == "flops":
+        return MEASURING_SECONDS
+    whole = room.budget_seconds(spend, 1.0, price.price_per_hour, price.currency)
+    return min(MEASURING_SECONDS, MEASURING_SHARE * whole)
 
 
-def as_chosen(planned: dict, profile: dict[int, float], device: Device) -> dict[int, float]:
+def machine_profile(device: Device, seconds: float, progress: Progress) -> dict[int, float]:
+    """Effective FLOP/s at a few widths, from real training steps: the smallest first, until `seconds` are spent.
+
+    Widths beyond are read as the widest one that was timed, which a budget this small doesn't choose anyway.
+    """
+    profile: dict[int, float] = {}
+    with progress.bar("measuring this machine", len(TIMED_WIDTHS), "sizes") as bar:
+        began = latest = time.monotonic()
+        for width in TIMED_WIDTHS:
+            now = time.monotonic()
+            if profile and now - began + WIDER * (now - latest) > seconds:
+                break
+            latest = now
+            profile |= speed_profile([shape(width, 256)], 4096, 2048, device, seconds=min(1.0, seconds / 4))
+            bar.advance(width=width)
+    return profile
+
+
+def as_chosen(planned: dict, profile: dict[int, float], device: Device, seconds: float) -> dict[int, float]:
     """The profile as the chosen model itself runs at its own batch, whose shape the profile's widths didn't have.
 
     Without this a first forecast missed by half: the widths were timed at 2,048 tokens and the plan chose 512.
@@ -146,18 +165,9 @@ def as_chosen(planned: dict, profile: dict[int, float], device: Device) -> dict[
     chosen = load_recipe(None, [f"{key}={_as_flag(value)}" for key, value in planned["overrides"].items()]).config
     micro = chosen.train.micro_batch_tokens or chosen.train.batch_tokens
     vocabulary = chosen.tokenizer.vocabulary_size
-    speed = measure_training(chosen.model, vocabulary, micro, device, chosen.optim, seconds=2.0)["flops_per_second"]
-    ratio = speed / planner.speed_between(profile)(chosen.model)
+    speed = measure_training(chosen.model, vocabulary, micro, device, chosen.optim, seconds=min(2.0, seconds))
+    ratio = speed["flops_per_second"] / planner.speed_between(profile)(chosen.model)
     return {width: ratio * flops for width, flops in profile.items()}
-
-
-def free_memory(device: Device) -> float:
-    """Bytes a plan may count on."""
-    if device.torch.type == "cuda":
-        import torch
-
-        return torch.cuda.mem_get_info(device.torch)[0]
-    return psutil.virtual_memory().available
 
 
 def planned(request: Request, progress: Progress) -> dict:
@@ -174,96 +184,6 @@ def planned(request: Request, progress: Progress) -> dict:
         progress.show(planner.render(found))
         return {key: value for key, value in found.items() if key != "given"}
     return forecast(job)
-
-
-def forecast(job: Job) -> dict:
-    """Parameters, FLOPs, memory by part, time and money of a recipe, measured here."""
-    recipe, device, ready = job.recipe, job.device, prepared(job)
-    vocabulary, config = ready.vocabulary_of(recipe), recipe.train
-    if recipe.model.kind == "ngram":
-        return forecast_counts(job, ready.split("train").n_tokens)
-    micro = config.micro_batch_tokens or config.batch_tokens
-    job.progress.say("measuring this machine …")
-    speed = measure_training(recipe.model, vocabulary, micro, device, recipe.optim, seconds=3.0,
-                             objective=recipe.objective)  # fmt: skip
-    memory = training_memory(
-        recipe.model, vocabulary, micro, recipe.optim, device.torch.type, str(device.dtype).removeprefix("torch."),
-        recipe.objective,
-    )  # fmt: skip
-    steps = _steps_in_time(config, speed["tokens_per_second"])
-    tokens, unique = steps * config.batch_tokens, ready.split("train").n_tokens
-    seconds = tokens / speed["tokens_per_second"]
-    hours, price = seconds / 3600, recipe.plan.price_per_hour
-    parts = planner.measure.parameters(recipe.model, vocabulary)
-    named = ", ".join(f"{part} {show_count(n)}" for part, n in parts.items() if n and part != "total")
-    held = ", ".join(f"{part} {show_bytes(n)}" for part, n in memory.items() if n and part not in ("peak", "resident"))
-    read = f"{steps:,} steps x {config.batch_tokens:,}; {tokens / unique:.2g} epochs of {show_count(unique)}"
-    source = source_of(job, ready) if mixes(recipe) else None
-    read += " on average: each source's own stand below" if source else ""
-    drawn = drawn_of(source, steps / config.steps) if source else [Drawn("", unique, tokens)]
-    fresh, different = worth(drawn), met(drawn)
-    timed = f"measured over {speed['steps']} steps, middle half {speed['low']:,.0f} to {speed['high']:,.0f}"
-    ended = f"train.budget_seconds ends it before its {config.steps:,} steps"
-    rows = [
-        ["parameters", show_count(parts["total"]), named],
-        ["FLOPs a token", show_count(speed["flops_per_token"]), "training: forward and backward"],
-        ["tokens", show_count(tokens), read],
-        ["unique", show_count(different), f"different tokens read at all, {tokens / different:.2g} times on average"],
-        ["worth", show_count(fresh), f"fresh tokens: {fresh / tokens:.0%} of those read (arXiv 2305.16264, eq. 5)"],
-        ["memory", show_bytes(memory["resident"]), held],
-        ["speed", f"{speed['tokens_per_second']:,.0f} tokens/s", timed],
-        ["time", show_seconds(seconds), ended if steps < config.steps else "training alone"],
-        ["money", f"{hours * price:.2f} {recipe.plan.currency}" if price else "-", "at plan.price_per_hour"],
-    ]
-    for what, value, about in rows:
-        job.progress.show(f"{what:<14} {value:<16} {about}")
-    mixture = {"mixture": show_mixture(recipe, source, job.progress)} if source else {}
-    return mixture | {
-        "parameters": parts, "flops_per_token": speed["flops_per_token"], "tokens": tokens, "epochs": tokens / unique,
-        "unique_tokens": different, "worth_tokens": fresh,
-        "memory_bytes": memory, "tokens_per_second": speed["tokens_per_second"], "seconds": seconds,
-        "money": hours * price if price else None,
-    }  # fmt: skip
-
-
-def _steps_in_time(config, tokens_per_second: float) -> int:
-    """How many of its steps a run takes before its time budget, if it has one, ends it."""
-    if not config.budget_seconds:
-        return config.steps
-    return min(config.steps, math.ceil(config.budget_seconds * tokens_per_second / config.batch_tokens))
-
-
-def forecast_counts(job: Job, n_tokens: int) -> dict:
-    """What counting will take: memory, and seconds; there is nothing to train."""
-    model = job.recipe.model
-    tokens = min(n_tokens, model.train_tokens or n_tokens)
-    found = {
-        "tokens": tokens, "memory_bytes": {"peak": tokens * model.order * BYTES_PER_TOKEN_AND_ORDER},
-        "seconds": tokens * SECONDS_PER_TOKEN,
-    }  # fmt: skip
-    for what, value, about in (
-        ["tokens", show_count(tokens), f"counted once, up to order {model.order}"],
-        ["memory", show_bytes(found["memory_bytes"]["peak"]), "at the peak of counting"],
-        ["time", show_seconds(found["seconds"]), "counting alone"],
-    ):
-        job.progress.show(f"{what:<14} {value:<16} {about}")
-    return found
-
-
-def examined(job: Job) -> dict:
-    """`doctor`: what in this recipe makes no sense, will fail, or is worth knowing."""
-    recipe, device, ready = job.recipe, job.device, prepared(job)
-    job.runs.mkdir(parents=True, exist_ok=True)
-    findings = examine(
-        recipe.model, recipe.train, recipe.optim, ready.vocabulary_of(recipe), ready.split("train").n_tokens,
-        free_memory(device), shutil.disk_usage(job.runs).free, device.torch.type,
-        str(device.dtype).removeprefix("torch."), recipe.objective,
-    )  # fmt: skip
-    for finding in findings:
-        job.progress.show(finding.line())
-    if not findings:
-        job.progress.show("nothing to say: the settings make sense together")
-    return {"findings": as_json(findings)}
 
 
 def _as_flag(value) -> str:

@@ -10,7 +10,9 @@ from pathlib import Path
 from torch import nn
 
 from idiolect import rundir
+from idiolect.data.objectives import Objective
 from idiolect.errors import DataError, RecipeError
+from idiolect.plan.operations import operations_per_token
 from idiolect.stages.job import Job, open_job, record_of
 from idiolect.stages.prepared import Prepared
 from idiolect.stages.weights import load_model, pick_checkpoint, weights_hash
@@ -42,6 +44,20 @@ class Teacher:
     model: nn.Module
     reads_on: bool
 
+    @property
+    def n_bytes(self) -> int:
+        """Memory of its weights."""
+        return sum(weight.nbytes for weight in self.model.parameters())
+
+
+def meet_teacher(job: Job) -> None:
+    """Refuse, before any text is read, a teacher that can be told to be unfit by then: gone, unfinished, of other ways.
+
+    Raises what `load_teacher` raises. A finished student meets nobody: what was recorded of its teacher stands.
+    """
+    if job.recipe.train.loss.teacher and not (_folder(job) is None and record_of(job).get("finished")):
+        _check_ways(job, _open(job))
+
 
 def load_teacher(job: Job, ready: Prepared) -> Teacher | None:
     """The teacher that the recipe names; None without one.
@@ -51,10 +67,11 @@ def load_teacher(job: Job, ready: Prepared) -> Teacher | None:
     if not job.recipe.train.loss.teacher:
         return None
     teacher = _open(job)
-    vocabulary_size = _check(job, ready, teacher)
+    _check_ways(job, teacher)
+    _check_ids(job, ready, teacher)
     checkpoint = pick_checkpoint(teacher, "best")
     # On the student's device, whatever the teacher's own recipe was trained on.
-    model = load_model(dataclasses.replace(job, loaded=teacher.loaded), vocabulary_size, checkpoint)
+    model = load_model(dataclasses.replace(job, loaded=teacher.loaded), ready.vocabulary_of(job.recipe), checkpoint)
     job.progress.say(f"learning from {teacher.run.name} too, step {checkpoint.step:,}")
     reads_on = teacher.recipe.carries_state and job.recipe.carries_state
     if teacher.recipe.carries_state and not reads_on:
@@ -63,6 +80,16 @@ def load_teacher(job: Job, ready: Prepared) -> Teacher | None:
             "another, so that it reads each from nothing, and knows less than it could at the beginnings"
         )
     return Teacher(model.requires_grad_(False), reads_on)
+
+
+def taught_operations(job: Job, ready: Prepared, objective: Objective) -> dict[str, int]:
+    """Operations a token of the run's training, by part; its teacher's forward pass is one of them."""
+    vocabulary_size = ready.vocabulary_of(job.recipe)
+    parts = operations_per_token(job.recipe.model, objective, vocabulary_size)
+    if not job.recipe.train.loss.teacher:
+        return parts
+    heard = operations_per_token(_open(job).recipe.model, objective, vocabulary_size)["forward"]
+    return parts | {"teacher": heard, "training": parts["training"] + heard}
 
 
 def _folder(job: Job) -> Path | None:
@@ -86,28 +113,21 @@ def _open(job: Job) -> Job:
     return open_job(str(folder), (), name=None, runs=job.runs, progress=job.progress, trained=True)
 
 
-def _check(job: Job, ready: Prepared, teacher: Job) -> int:
-    """The teacher's vocabulary size, when the student can learn from it."""
+def _check_ways(job: Job, teacher: Job) -> None:
+    """Raise unless it has finished, and its settings let it read this run's windows as this run's model does."""
     name, own, other = teacher.run.name, job.recipe.model, teacher.recipe.model
     if not teacher.run.lineage.exists():
         raise DataError(
             f"the run {name} has not finished training", why="a teacher's records are written at its end",
             fix=f"idiolect train {teacher.run.path}",
         )  # fmt: skip
-    if rundir.read_json(teacher.run.lineage)["tokenizer_hash"] != ready.tokenizer.hash:
-        raise RecipeError(
-            f"{name} can't teach this run: their tokenizers differ",
-            why="a teacher says how likely each token id is, and the same id must mean the same text to both",
-            fix=f"the text and [tokenizer] of {teacher.run.recipe}, such as "
-            f"--tokenizer.kind={teacher.recipe.tokenizer.kind}; or train the teacher on this run's",
-        )
-    vocabulary_size, needed = record_of(teacher)["vocabulary_size"], ready.vocabulary_of(job.recipe)
-    if vocabulary_size != needed or own.reads != other.reads:
+    needed, learned = _extra_ids(job), _extra_ids(teacher)
+    if needed != learned or own.reads != other.reads:
         kind = teacher.recipe.objective.kind
         raise RecipeError(
             f"{name} can't teach this run: it learned another objective",
-            why=f'it learned "{kind}" ({vocabulary_size:,} ids, reading {other.reads}), this run is to learn '
-            f'"{job.recipe.objective.kind}" ({needed:,} ids, reading {own.reads})',
+            why=f'it learned "{kind}" ({learned:,} ids of its own, reading {other.reads}), this run is to learn '
+            f'"{job.recipe.objective.kind}" ({needed:,} ids of its own, reading {own.reads})',
             fix=f"--data.objective.kind={kind} and a model that reads {other.reads}, or another teacher",
         )
     if other.context_length < own.context_length:
@@ -117,4 +137,27 @@ def _check(job: Job, ready: Prepared, teacher: Job) -> int:
             why="a teacher must read the same windows",
             fix=f"--model.context_length={other.context_length}",
         )
-    return vocabulary_size
+    # A tokenizer read from a file may be the very one that another kind has built.
+    kinds = {teacher.recipe.tokenizer.kind, job.recipe.tokenizer.kind}
+    if len(kinds) > 1 and "file" not in kinds:
+        raise _other_ids(teacher)
+
+
+def _check_ids(job: Job, ready: Prepared, teacher: Job) -> None:
+    """Raise unless both read the very same token ids."""
+    if rundir.read_json(teacher.run.lineage)["tokenizer_hash"] != ready.tokenizer.hash:
+        raise _other_ids(teacher)
+
+
+def _other_ids(teacher: Job) -> RecipeError:
+    name = teacher.run.name
+    return RecipeError(
+        f"{name} can't teach this run: their tokenizers differ",
+        why="a teacher says how likely each token id is, and the same id must mean the same text to both",
+        fix=f"the text and [tokenizer] of {teacher.run.recipe}, such as "
+        f"--tokenizer.kind={teacher.recipe.tokenizer.kind}; or train the teacher on this run's",
+    )
+
+
+def _extra_ids(job: Job) -> int:
+    return job.recipe.objective.n_extra_ids(job.recipe.model.context_length)

@@ -26,14 +26,13 @@ from idiolect.optim.average import build_average
 from idiolect.optim.build import build_optimiser
 from idiolect.optim.config import advice
 from idiolect.optim.schedules import factor
-from idiolect.plan.operations import operations_per_token
 from idiolect.progress import MetricsLog, show_count, show_seconds
 from idiolect.stages.counting import count
 from idiolect.stages.framed import framing_of, objective_probe
 from idiolect.stages.job import RECORD, Job, lineage, record_of, save_recipe
 from idiolect.stages.mixing import bytes_per_token, dose_settings, mixes, mixture_of, show_mixture
 from idiolect.stages.prepared import Prepared
-from idiolect.stages.teaching import FACTS, Teacher, load_teacher, teacher_facts
+from idiolect.stages.teaching import FACTS, Teacher, load_teacher, taught_operations, teacher_facts
 from idiolect.stages.vectors import fitting_settings, frozen, start
 from idiolect.train.carry import Beside, Carry
 from idiolect.train.checkpoint import CheckpointStore
@@ -113,7 +112,6 @@ def run_loop(job: Job, ready: Prepared) -> Outcome:
     length = recipe.model.context_length
     source = source_of(job, ready)
     samples, micro = batch_shape(recipe.train, length, distributed.world_size())
-    V = ready.vocabulary_of(recipe)
     teacher = load_teacher(job, ready)
     model = start(job, ready).to(device.torch)
     describe(job, model, split.n_tokens, samples * source.objective.stride)
@@ -131,7 +129,7 @@ def run_loop(job: Job, ready: Prepared) -> Outcome:
         checkpoints=CheckpointStore(job.run.checkpoints, recipe.train.keep),
         metrics=MetricsLog(job.run.metrics, recipe.train.tensorboard), progress=job.progress, device=device,
         probes=validation_probes(job, ready), average=build_average(recipe.optim, model), bits_per_byte_per_nat=bits,
-        flops_per_token=operations_per_token(recipe.model, source.objective, V)["training"],
+        flops_per_token=taught_operations(job, ready, source.objective)["training"],
         peak_flops=peak_flops(device),
         settings=deciding_settings(flatten(recipe)) | ready.hashes | teacher_facts(job),
         breaking_keys=BREAKING,
@@ -271,7 +269,7 @@ def record_end(job: Job, ready: Prepared, decides: dict, outcome: Outcome) -> No
                     "best_value": outcome.best_value, "tokens": outcome.n_tokens, "seconds": outcome.seconds},
         "parameters": parameters(recipe.model, V),
         "active_parameters": active_parameters(recipe.model, V),
-        "flops_per_token": operations_per_token(recipe.model, objective_of(job, ready, recipe.seed), V),
+        "flops_per_token": taught_operations(job, ready, objective_of(job, ready, recipe.seed)),
         "vocabulary_size": V,
     }  # fmt: skip
     if outcome.reason != "counts":

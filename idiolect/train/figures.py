@@ -27,6 +27,9 @@ def figures(session: Session) -> dict[str, Any]:
     nats = seen.sum_nats / seen.n_scored
     speed = seen.n_tokens / seen.seconds if seen.seconds else None
     bits, flops, peak = training.bits_per_byte_per_nat, training.flops_per_token, training.peak_flops
+    used = speed * flops / peak if speed and flops and peak else None
+    if used is not None and used > 1:
+        used = None  # the peak was timed beside other work, and is none
     values = (
         state.step,
         nats,
@@ -37,7 +40,7 @@ def figures(session: Session) -> dict[str, Any]:
         speed,
         state.seconds,
         training.device.memory_bytes(),
-        speed * flops / peak if speed and flops and peak else None,
+        used,
     )
     return dict(zip(NAMES, values, strict=True))
 

@@ -34,6 +34,8 @@ PAINT_SECONDS = 0.2
 # this share of it is gone by then decide it sooner, each anew.
 FIT_BUDGET_AT = 25
 FIT_BUDGET_BY = 0.1
+# Fewer than these end in the warm-up of most schedules.
+FEW_STEPS = 100
 
 
 def train(training: Training) -> Outcome:
@@ -149,7 +151,12 @@ def _fit_budget(session: Session) -> None:
     doublings, rest = divmod(state.step, FIT_BUDGET_AT)
     late = 0 < state.step < FIT_BUDGET_AT and state.elapsed_seconds > FIT_BUDGET_BY * config.budget_seconds
     if late or (rest == 0 and doublings and doublings & (doublings - 1) == 0):
-        state.total_steps = _steps_within(config, state)
+        first, state.total_steps = state.total_steps == config.steps, _steps_within(config, state)
+        if first and state.total_steps < min(FEW_STEPS, config.steps):
+            session.training.progress.warn(
+                f"at this pace {config.budget_seconds:g} s hold about {state.total_steps} steps, which teach a model "
+                "little: a smaller one learns more in the time, and `idiolect plan` names its size"
+            )
 
 
 def _steps_within(config: TrainConfig, state: State) -> int:

@@ -59,7 +59,7 @@ def test_new_answers_in_the_flags_of_new(here, capsys):
 def test_new_prepares_where_the_runs_are(here, ask, monkeypatch, tmp_path):
     from idiolect.stages import planning
 
-    monkeypatch.setattr(planning, "machine_profile", lambda device: {64: 2e10, 128: 5e10, 256: 8e10})
+    monkeypatch.setattr(planning, "machine_profile", lambda *_: {64: 2e10, 128: 5e10, 256: 8e10})
     target = str(tmp_path / "elsewhere.toml")
     assert ask("new", target, "--text", "text", "--budget", "20s", "--runs", str(tmp_path / "r"))[0] == 0
     assert list((tmp_path / "r/prepared").glob("corpus-*"))

@@ -75,6 +75,33 @@ def test_what_can_not_teach_is_refused(copy, capsys, flags, said):
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("verb", ["run", "train", "plan", "doctor", "tune", "compare"])
+@pytest.mark.parametrize(
+    "flags", [["--train.loss.teacher=runs/nobody"], ["--train.loss.teacher=mine", "--tokenizer.kind=byte"]]
+)
+def test_an_unfit_teacher_is_refused_before_any_text_is_read(copy, capsys, verb, flags):
+    """The text is not there either: who looked for it first would say so."""
+    assert main([verb, "mine.toml", "--name=student", "--corpus.text=nowhere", *flags]) == 2
+    said = capsys.readouterr().err
+    assert "teach" in said and "nowhere" not in said
+    assert main([verb, "mine.toml", "--name=student", "--corpus.text=nowhere"]) != 0
+    assert "teach" not in capsys.readouterr().err
+
+
+def test_a_plan_reckons_with_the_teacher(copy, capsys):
+    found = []
+    for flags in ([], ["--train.loss.teacher=mine"]):
+        assert main(["plan", "mine.toml", "--name=student", "--json", "--model.d_model=16", *flags]) == 0
+        found.append(json.loads(capsys.readouterr().out.splitlines()[-1]))
+    alone, taught = found
+    held = sum(tensor.nbytes for tensor in weights(copy / "runs/mine").values())
+    assert taught["memory_bytes"]["resident"] - alone["memory_bytes"]["resident"] == pytest.approx(held, rel=0.01)
+    forward = rundir.read_json(copy / "runs/mine/training.json")["flops_per_token"]["forward"]
+    assert taught["flops_per_token"] - alone["flops_per_token"] == forward
+    assert main(["train", "mine.toml", "--train.loss.teacher=mine", *STUDENT]) == 0
+    assert rundir.read_json(copy / "runs/student/training.json")["flops_per_token"]["teacher"] == forward
+
+
 READER = """
 [corpus]
 text = ["text"]

@@ -234,7 +234,7 @@ def test_finetune_learns_a_task_and_stands_beside_baselines(here, ask):
 def test_new_writes_a_recipe_that_runs(here, ask, monkeypatch):
     from idiolect.stages import planning
 
-    monkeypatch.setattr(planning, "machine_profile", lambda device: {64: 2e10, 128: 5e10, 256: 8e10})
+    monkeypatch.setattr(planning, "machine_profile", lambda *_: {64: 2e10, 128: 5e10, 256: 8e10})
     code, found = ask("new", "planned.toml", "--text", "text", "--budget", "20s")
     assert code == 0 and found["predicted"]["seconds"] <= 20
     written = (here / "planned.toml").read_text()
@@ -242,6 +242,21 @@ def test_new_writes_a_recipe_that_runs(here, ask, monkeypatch):
     assert "budget_seconds = 17.0" in written, "a budget of time is kept, whatever the forecast said"
     assert ask("show", "planned.toml")[0] == 0
     assert ask("new", "planned.toml", "--text", "text")[0] == 2, "a recipe is never overwritten"
+
+
+@pytest.mark.parametrize(("seconds", "sizes"), [(0.1, 1), (60, 4)])
+def test_the_machine_is_measured_no_longer_than_the_budget_allows(monkeypatch, seconds, sizes):
+    import time
+
+    from idiolect.progress import Progress
+    from idiolect.stages import planning
+
+    def timed(configs, *_, **__):
+        time.sleep(0.05)
+        return {config.d_model: 1e10 for config in configs}
+
+    monkeypatch.setattr(planning, "speed_profile", timed)
+    assert len(planning.machine_profile(None, seconds, Progress.silent())) == sizes
 
 
 def test_plan_and_doctor_of_a_recipe(here, ask):
@@ -253,10 +268,10 @@ def test_plan_and_doctor_of_a_recipe(here, ask):
 
 
 def test_a_plan_keeps_to_the_budget_of_time(here, ask, monkeypatch):
-    from idiolect.stages import planning
+    from idiolect.stages import forecasting
 
     speed = {"tokens_per_second": 1000.0, "flops_per_token": 1e6, "steps": 3, "low": 900.0, "high": 1100.0}
-    monkeypatch.setattr(planning, "measure_training", lambda *_, **__: speed)
+    monkeypatch.setattr(forecasting, "measure_training", lambda *_, **__: speed)
     plans = {budget: ask("plan", "mine.toml", f"--train.budget_seconds={budget}")[1] for budget in (0, 2, 1000)}
     assert plans[2]["tokens"] == 8 * 256 and plans[2]["seconds"] == pytest.approx(2, abs=0.1)
     assert plans[0] == plans[1000] and plans[0]["tokens"] == 30 * 256

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from idiolect.errors import RecipeError
@@ -61,8 +63,13 @@ def test_memory_limits_the_batch_at_once_and_then_the_size():
 
 
 def test_what_can_not_be_is_refused_with_a_way_out():
-    with pytest.raises(RecipeError, match="nothing can be trained"):
-        planner.plan("1s", 6e6, SLOW, 16e9)
+    with pytest.raises(RecipeError, match="nothing can be trained in 0.8 s") as caught:
+        planner.plan("1s", 6e6, {128: 5e9}, 16e9)
+    enough = re.search(r"--budget (\d+s)", caught.value.fix)[1]
+    assert planner.plan(enough, 6e6, {128: 5e9}, 16e9)["overrides"]["train.steps"] >= budget.LEAST_STEPS
+    with pytest.raises(RecipeError, match="nothing can be trained on") as caught:
+        planner.plan("1h", 3e3, SLOW, 16e9)
+    assert "more --text" in caught.value.fix
     with pytest.raises(RecipeError, match="nothing can be trained"):
         planner.plan("10m", 6e6, SLOW, 0.1e9)
     with pytest.raises(RecipeError, match="buys nothing") as caught:

@@ -1,6 +1,8 @@
 import pytest
 
+from idiolect.models import FAMILIES
 from idiolect.models.config import GPTConfig
+from idiolect.models.measure import parameters
 from idiolect.optim.config import AdamWConfig, OptimConfig, SGDConfig
 from idiolect.plan import doctor
 from idiolect.train.config import TrainConfig
@@ -26,6 +28,7 @@ def test_a_sensible_recipe_has_no_findings():
     ({"train": TrainConfig(steps=6000, batch_tokens=4096)}, "note", "train.steps"),
     ({"unique_tokens": 100}, "stop", "corpus"),
     ({"unique_tokens": 1.2e5, "train": TrainConfig(steps=100, batch_tokens=4096)}, "warn", "tokenizer.vocabulary_size"),
+    ({"unique_tokens": 1e5}, "warn", "model.d_model"),
     ({"free_memory_bytes": 4e8}, "stop", "memory"),
     ({"free_disk_bytes": 1e6}, "stop", "disk"),
 ])  # fmt: skip
@@ -34,6 +37,17 @@ def test_each_trouble_is_found_with_what_to_type(changes, severity, about):
     assert found and found[0].severity == severity
     assert found[0].try_ or severity == "note"
     assert found[0].line().startswith(severity)
+
+
+@pytest.mark.parametrize("kind", sorted(set(FAMILIES) - {"ngram"}))
+def test_a_model_too_large_for_its_text_is_told_the_flags_of_one_that_is_not(kind):
+    """A family named on a small recipe comes in its own usual size: here the flags are typed, and it fits."""
+    large = FAMILIES[kind].config.sized(1024, 256)
+    finding = next(one for one in doctor.size(large, 256, 1e5) if one.about == "model.d_model")
+    typed = dict(flag.removeprefix("--model.").split("=") for flag in finding.try_.split())
+    small = type(large)(**(dict(large) | {name: int(value) for name, value in typed.items()}))
+    assert parameters(small, 256)["total"] <= 1.2e5 < parameters(large, 256)["total"]
+    assert doctor.size(small, 256, 1e5) == []
 
 
 def test_the_gravest_comes_first_and_json_is_plain():

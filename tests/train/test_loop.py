@@ -44,6 +44,12 @@ def test_trains_and_says_so_once_a_line(tmp_path):
     assert outcome.last_checkpoint.name == "step-000040" and outcome.seconds == rows[-1]["seconds"]
 
 
+def test_a_peak_that_training_beats_is_none(tmp_path):
+    """It was timed beside other work: no share of it is known, and certainly none above one."""
+    train(make(tmp_path, model=TinyModel(dropout=0.0), peak_flops=1.0, flops_per_token=1e3))
+    assert all(row["mfu"] is None for row in read_metrics(tmp_path / "metrics.jsonl"))
+
+
 def test_a_line_is_the_mean_over_its_interval_by_scored_targets(tmp_path):
     seen = []
 
@@ -276,7 +282,7 @@ def test_a_time_budget_ends_the_run_with_its_schedule(tmp_path):
     assert CheckpointStore(tmp_path / "checkpoints").steps()[-1] == outcome.step
 
 
-def test_slow_steps_still_reach_the_end_of_their_schedule(tmp_path):
+def test_slow_steps_still_reach_the_end_of_their_schedule(tmp_path, capsys):
     """A step of a tenth of the budget: the 25 after which a faster run first looks at its pace are never reached."""
     lengths = []
 
@@ -288,9 +294,11 @@ def test_slow_steps_still_reach_the_end_of_their_schedule(tmp_path):
         time.sleep(0.15)
         return lm_loss(model, batch)
 
-    work = make(tmp_path, schedule=schedule, loss_of=slow, probes=[], config=config(steps=100_000, budget_seconds=1.5))
+    limits = config(steps=100_000, budget_seconds=1.5)
+    work = make(tmp_path, schedule=schedule, loss_of=slow, probes=[], config=limits, progress=Progress())
     outcome = train(work)
     assert outcome.reason == "time" and outcome.step < 25
+    assert capsys.readouterr().err.count("teach a model little") == 1
     assert lengths[0] == 100_000 and abs(lengths[-1] - outcome.step) <= 2, (lengths, outcome.step)
 
 
