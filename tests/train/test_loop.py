@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from idiolect import faults
 from idiolect.data.priced import Priced
 from idiolect.errors import NumericsError, RecipeError, Stopped
-from idiolect.progress import Bar, read_metrics
+from idiolect.progress import Bar, Progress, read_metrics
 from idiolect.train.checkpoint import CheckpointStore
 from idiolect.train.config import TrainConfig
 from idiolect.train.loop import batch_shape, train
