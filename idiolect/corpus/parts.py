@@ -14,9 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from idiolect import faults
+from idiolect.errors import FetchError, ResourceError
 from idiolect.rundir import fsync_path, write_json
 
 PART_BYTES = 64 << 20
+# After these the same command goes on behind the finished parts. Any other error of ours asks for another recipe or
+# other files, so nobody will come back for them.
+RESUMED = (FetchError, ResourceError)
 Event = tuple[int, dict]  # file, what happened to it
 
 

@@ -20,12 +20,12 @@ from idiolect.corpus.explain import check_result, say_result
 from idiolect.corpus.find import EXACT, Found, find
 from idiolect.corpus.gather import PART_SCHEMA, gather, lots_of
 from idiolect.corpus.judged import SCORED, Verdicts
-from idiolect.corpus.parts import Lots
+from idiolect.corpus.parts import RESUMED, Lots
 from idiolect.corpus.piece import Settled
 from idiolect.corpus.remote import NOT_ALLOWED
 from idiolect.corpus.settle import settle
 from idiolect.corpus.sources import check_installed, default
-from idiolect.errors import FetchError, IdiolectError, RecipeError, ResourceError
+from idiolect.errors import IdiolectError, RecipeError
 from idiolect.progress import Progress
 from idiolect.rundir import write_json
 
@@ -56,10 +56,9 @@ def prepare(config: CorpusConfig, out: Path, progress: Progress, work: Path | No
         for name, why in (*found.ignored, *found.unreadable):
             ledger.skip_file(name, why)
         check_result(config, ledger)
-    except (FetchError, ResourceError):
-        raise  # the same command goes on after the finished parts
+    except RESUMED:
+        raise
     except IdiolectError:
-        # Another recipe or other files are needed, so nobody will come back for these parts.
         lots.remove()
         raise
     ledger.write_dropped(out / "dropped.parquet")

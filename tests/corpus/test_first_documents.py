@@ -1,6 +1,5 @@
 """Only the first documents of each name: which they are, and that neither engines nor kills change them."""
 
-import dataclasses
 import json
 
 import pyarrow as pa
@@ -98,4 +97,4 @@ def test_a_killed_preparation_goes_on_to_the_same_bound(folder, tmp_path, monkey
 
 
 def test_a_look_without_a_bound_is_as_before(folder):
-    assert {dataclasses.astuple(file)[-2:] for file in find(CorpusConfig(text=(str(folder),))).files} == {(0, "")}
+    assert {(file.first, file.quota) for file in find(CorpusConfig(text=(str(folder),))).files} == {(0, "")}

@@ -12,11 +12,11 @@ from, never half a file under its name.
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from filelock import FileLock
 
@@ -155,3 +155,13 @@ class Cache:
     def list(self, key: str, value: Any) -> None:
         """Remember what a name of many files means."""
         write_json(self.folder / "listings" / f"{key}.json", value)
+
+
+def put(block: bytes, file: IO[bytes], advance: Callable[[int], None]) -> None:
+    """Write what came, so that a kill loses none of it. Raises ResourceError when the disk is full."""
+    try:
+        file.write(block)
+        file.flush()
+    except OSError as error:
+        raise disk_error(error, Path(file.name)) from error
+    advance(len(block))

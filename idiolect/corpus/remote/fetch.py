@@ -9,18 +9,17 @@ import contextlib
 import netrc
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from idiolect import __version__
 from idiolect.corpus.remote.body import check_range, decoded, known_of, left_there, retry_after, strong, too_long
-from idiolect.corpus.remote.cache import Cache, Entry, Part
+from idiolect.corpus.remote.cache import Cache, Entry, Part, put
 from idiolect.corpus.remote.config import FetchConfig
 from idiolect.corpus.remote.kinds import ending_of
 from idiolect.corpus.remote.local import Remote
 from idiolect.corpus.remote.robots import LIMIT, TOKEN, Robots
-from idiolect.corpus.remote.urls import Unfetchable, Url
+from idiolect.corpus.remote.urls import Unfetchable, Url, stopped, too_late
 from idiolect.corpus.remote.wire import Reply
-from idiolect.rundir import disk_error
 
 REDIRECTS = (301, 302, 303, 307, 308)
 BUSY = (408, 425, 429, 500, 502, 503, 504)
@@ -80,7 +79,7 @@ class Fetcher:
             with self.open(url, {}, robots, authorization) as reply:
                 if reply.status in BUSY:
                     self.refuse(reply)
-                for block in self.watched(reply, reply.blocks()):
+                for block in self.watched(url.host, reply.blocks()):
                     body += block
                     if len(body) > limit and not cut:
                         raise Unfetchable(f"it is longer than {limit:,} bytes")
@@ -96,7 +95,7 @@ class Fetcher:
             try:
                 return attempt()
             except Unfetchable as error:
-                if not error.again or n == self.config.retries or self._stopped.is_set():
+                if not error.again or n == self.config.retries or self.stopped:
                     raise
                 self._sleep(
                     max(error.wait or 0.0, min(self.config.backoff_seconds * 2**n, self.config.max_wait_seconds))
@@ -146,20 +145,15 @@ class Fetcher:
         if announced.isdigit() and total + int(announced) > limit:
             raise too_long(limit)
         with open(part.path, "ab") as file:
-            for block in decoded(reply, self.watched(reply, reply.blocks()), self.config.max_ratio):
+            for block in decoded(reply, self.watched(reply.url.host, reply.blocks()), self.config.max_ratio):
                 total += len(block)
                 if total > limit:
                     part.clear()
                     raise too_long(limit)
-                try:
-                    file.write(block)
-                    file.flush()
-                except OSError as error:
-                    raise disk_error(error, part.path) from error
-                advance(len(block))
+                put(block, file, advance)
 
-    def watched(self, reply: Reply, blocks: Iterator[bytes]) -> Iterator[bytes]:
-        """The same blocks, unless they come too slowly or somebody wants us to stop."""
+    def watched(self, host: str, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """The same blocks, unless they come too slowly, for too long, or somebody wants us to stop."""
         started, received = time.monotonic(), 0
         for block in blocks:
             received += len(block)
@@ -167,10 +161,12 @@ class Fetcher:
             slow = received < seconds * self.config.min_bytes_per_second
             if slow and seconds > min(SLOW_START_SECONDS, self.config.idle_seconds):
                 raise Unfetchable(
-                    f"{reply.url.host} sends less than {self.config.min_bytes_per_second:g} bytes a second "
+                    f"{host} sends less than {self.config.min_bytes_per_second:g} bytes a second "
                     "(min_bytes_per_second)", fix="try again later, or --corpus.fetch.min_bytes_per_second=0",
                 )  # fmt: skip
-            self._check_stopped()
+            if seconds > self.config.max_seconds:
+                raise too_late(self.config.max_seconds)
+            self.check_stopped()
             yield block
 
     @contextlib.contextmanager
@@ -240,11 +236,17 @@ class Fetcher:
 
     def _sleep(self, seconds: float) -> None:
         self._stopped.wait(seconds)
-        self._check_stopped()
+        self.check_stopped()
 
-    def _check_stopped(self) -> None:
-        if self._stopped.is_set():
-            raise Unfetchable("it was stopped", fix="run the same command again; it goes on where it stopped")
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody wants us to stop."""
+        return self._stopped.is_set()
+
+    def check_stopped(self) -> None:
+        """Raise when somebody wants us to stop."""
+        if self.stopped:
+            raise stopped()
 
 
 def _credentials(url: Url) -> str:

@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import quote
 
 from idiolect.corpus.remote.fetch import Fetcher
+from idiolect.corpus.remote.local import Want
 from idiolect.corpus.remote.urls import Unfetchable, parse
-from idiolect.corpus.remote.wants import Want
 
 NAME = re.compile(
     r"hf:(?P<name>\w[\w.-]*(/\w[\w.-]*)?)(@(?P<revision>[^:\s]+))?(:(?P<config>[^/\s]+))?(/(?P<split>[\w.+-]+))?"

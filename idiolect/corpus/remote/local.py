@@ -1,10 +1,11 @@
-"""A file that a name led to, here or still elsewhere, and settings that suit it."""
+"""A file that a name leads to: one that is wanted, one that is still elsewhere, one that is here; and what suits it."""
 
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from idiolect.corpus.remote.kinds import ending_of
 from idiolect.corpus.remote.urls import Url
 
 if TYPE_CHECKING:
@@ -34,6 +35,30 @@ class Remote:
     def key(self) -> str:
         """Names this version of this file."""
         return hashlib.sha256(f"{self.address} {self.version}".encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Want:
+    """A file to fetch, what it is to be called, and what is known of it beforehand."""
+
+    url: Url
+    name: str
+    origin: str
+    licence: str = ""
+    split: str = ""
+    sha256: str = ""
+    member: str = ""
+    authorization: str = ""
+    robots: bool = True
+    n_bytes: int = 0
+    version: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def remote(self) -> Remote:
+        """The same file, for later; the hub says beforehand what it is."""
+        ending = ending_of("", self.url.path)
+        return Remote("hub", self.url, self.n_bytes, self.version, ending, sha256=self.sha256)
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,21 @@
 """Bytes of a file elsewhere from anywhere in it, as long as it is the file that was found at first.
 
-`source_of` opens one; its `blocks(start, stop)` is one request, and `receive` asks again where a connection was cut.
+`source_of` opens one; its `blocks(start, stop)` is one request. `receive` puts these at their place in a file here and
+asks again where a connection was cut; `receive_rest` goes on with a file that an earlier attempt has begun.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 from idiolect.corpus.remote import hub, stores
-from idiolect.corpus.remote.body import strong
+from idiolect.corpus.remote.body import strong, too_long
+from idiolect.corpus.remote.cache import put
 from idiolect.corpus.remote.fetch import Fetcher
 from idiolect.corpus.remote.local import Remote
 from idiolect.corpus.remote.urls import Unfetchable, changed
 from idiolect.corpus.remote.wire import Reply
-from idiolect.rundir import disk_error
 
 
 class NoRanges(Unfetchable):
@@ -30,10 +32,7 @@ class Source(Protocol):
 def source_of(remote: Remote, fetcher: Fetcher) -> Source:
     """The file, to be asked for. Raises Unfetchable when it is longer than max_bytes, MissingExtra."""
     if remote.n_bytes > fetcher.config.max_bytes:
-        raise Unfetchable(
-            f"it is longer than max_bytes = {fetcher.config.max_bytes:,}",
-            fix=f"--corpus.fetch.max_bytes={fetcher.config.max_bytes * 4}",
-        )
+        raise too_long(fetcher.config.max_bytes)
     return _Web(remote, fetcher) if remote.kind in ("web", "hub") else stores.Stored(remote, fetcher)
 
 
@@ -42,23 +41,29 @@ def receive(
 ) -> None:
     """Bytes of a file into the same place of another; a cut connection goes on where it stopped. Raises Unfetchable."""
     at = start
+    if at == stop:
+        return  # no range of HTTP is empty
 
     def attempt() -> None:
         nonlocal at
         with open(path, "r+b") as file:
             file.seek(at)
             for block in source.blocks(at, stop):
-                try:
-                    file.write(block)
-                    file.flush()
-                except OSError as error:
-                    raise disk_error(error, path) from error
+                put(block, file, advance)
                 at += len(block)
-                advance(len(block))
         if at != stop:
             raise Unfetchable("its body was cut off", fix="run the same command again", again=True)
 
     fetcher.patiently(attempt)
+
+
+def receive_rest(source: Source, path: Path, size: int, fetcher: Fetcher, advance: Callable[[int], None]) -> None:
+    """What a file here still lacks of `size` bytes, or all of it where a server gives whole files alone."""
+    try:
+        receive(source, path, path.stat().st_size, size, fetcher, advance)
+    except NoRanges:
+        os.truncate(path, 0)
+        receive(source, path, 0, size, fetcher, advance)
 
 
 class _Web:
@@ -81,7 +86,7 @@ class _Web:
                 self._check(reply, start)
                 self._at = reply.url if self.is_hub else self._at
                 left = stop - start
-                for block in self.fetcher.watched(reply, reply.blocks()):
+                for block in self.fetcher.watched(reply.url.host, reply.blocks()):
                     yield block[:left]
                     left -= len(block)
                     if left <= 0:

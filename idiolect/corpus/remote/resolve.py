@@ -14,11 +14,11 @@ from idiolect.corpus.remote import catalogue, hub, stores
 from idiolect.corpus.remote.archives import member_of
 from idiolect.corpus.remote.cache import Cache, Entry
 from idiolect.corpus.remote.config import FetchConfig
+from idiolect.corpus.remote.downloads import fetch_all, fetch_stored
 from idiolect.corpus.remote.fetch import Fetcher
-from idiolect.corpus.remote.local import Local, Remote
+from idiolect.corpus.remote.local import Local, Remote, Want
 from idiolect.corpus.remote.ranges import source_of
 from idiolect.corpus.remote.urls import Unfetchable, holds_secrets, parse
-from idiolect.corpus.remote.wants import Want, fetch_all
 from idiolect.errors import DataError, RecipeError
 from idiolect.progress import Progress
 
@@ -64,9 +64,14 @@ def shown(entry: str) -> str:
 
 def _resolve(entry: str, config: FetchConfig, cache: Cache, progress: Progress, alone: bool) -> list[Local]:
     scheme = re.split(r"://|:", entry, maxsplit=1)[0]
-    if scheme in stores.SYSTEMS:
-        return stores.locals_of(entry, config, cache, progress)
+    if scheme == "file":
+        return stores.on_disk(entry)
     fetcher = Fetcher(config, cache)
+    if scheme in stores.SYSTEMS:
+        remotes = stores.listed(entry, fetcher)
+        got = fetch_stored(remotes, fetcher, progress)
+        names = [remote.address.partition("://")[2] for remote in remotes]
+        return [_there(file, name, f"{scheme}://{name}", fetcher) for file, name in zip(got, names, strict=True)]
     wants = _wants(scheme, entry, fetcher)
     wants = wants[: config.max_files or None]
     found = fetch_all(wants, fetcher, progress, alone)
@@ -151,23 +156,27 @@ def _listed(file: dict[str, str], name: str, fetcher: Fetcher) -> Iterable[str]:
 
 
 def _local(want: Want, got: Entry | Remote | Unfetchable, fetcher: Fetcher, lenient: bool) -> Local:
-    config, cache = fetcher.config, fetcher.cache
     known: dict[str, Any] = {"licence": want.licence, "split": want.split, "settings": want.settings}
     try:
         if isinstance(got, Unfetchable):
             raise got
         if want.member:
-            got = member_of(got, want.member, config, cache)
-        if isinstance(got, Remote):
-            kind = _format(got.ending, lambda n: _head(got, n, fetcher))
-            return Local(cache.later(got), want.name, want.origin, format=kind, remote=got, **known)
+            got = member_of(got, want.member, fetcher.config, fetcher.cache)
+        return _there(got, want.name, want.origin, fetcher, **known)
     except Unfetchable as error:
         if lenient:
             return Local(Path(), want.name, want.origin, problem=f"can't be fetched: {error.why}", **known)
         raise Unfetchable(f"{want.name}: {error.why}" if want.origin else error.why, fix=error.fix) from None
-    path = cache.path(got)
+
+
+def _there(got: Entry | Remote, name: str, origin: str, fetcher: Fetcher, **known: Any) -> Local:
+    """A file in the cache, or one that is left for later."""
+    if isinstance(got, Remote):
+        kind = _format(got.ending, lambda n: _head(got, n, fetcher))
+        return Local(fetcher.cache.later(got), name, origin, format=kind, remote=got, **known)
+    path = fetcher.cache.path(got)
     kind = _format(path.name, lambda n: _first_bytes(path, n))
-    return Local(path, want.name, want.origin, sha256=got.sha256, format=kind, **known)
+    return Local(path, name, origin, sha256=got.sha256, format=kind, **known)
 
 
 def _format(name: str, head: Callable[[int], bytes]) -> str:

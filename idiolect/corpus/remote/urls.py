@@ -38,6 +38,19 @@ def changed() -> Unfetchable:
     )
 
 
+def stopped() -> Unfetchable:
+    """What is said of a file that was on its way when somebody wanted us to stop."""
+    return Unfetchable("it was stopped", fix="run the same command again; it goes on where it stopped")
+
+
+def too_late(seconds: float) -> Unfetchable:
+    """What is said of an attempt that was given up after so long."""
+    return Unfetchable(
+        f"it took longer than {seconds:g} s (max_seconds)",
+        fix="--corpus.fetch.max_seconds=86400; what has arrived is kept where the server allows it",
+    )
+
+
 @dataclass(frozen=True)
 class Url:
     """A web address in parts; `str` of it, and its repr, leave out whatever is secret."""

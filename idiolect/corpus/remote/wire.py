@@ -13,7 +13,7 @@ from functools import cache
 
 from idiolect.corpus.remote.config import FetchConfig
 from idiolect.corpus.remote.guard import dial
-from idiolect.corpus.remote.urls import Unfetchable, Url
+from idiolect.corpus.remote.urls import Unfetchable, Url, too_late
 
 BLOCK = 1 << 16
 
@@ -106,10 +106,7 @@ class Reply:
 
     def _of(self, error: Exception) -> Unfetchable:
         if self._late:
-            return Unfetchable(
-                f"it took longer than {self._config.max_seconds:g} s (max_seconds)",
-                fix="--corpus.fetch.max_seconds=86400; what has arrived is kept where the server allows it",
-            )
+            return too_late(self._config.max_seconds)
         if isinstance(error, TimeoutError):
             why = f"{self.url.host} said nothing for {self._config.idle_seconds:g} s (idle_seconds)"
         elif isinstance(error, http.client.IncompleteRead):

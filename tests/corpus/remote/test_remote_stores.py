@@ -5,7 +5,7 @@ import sys
 import fsspec
 import pytest
 
-from idiolect.corpus.remote import is_remote
+from idiolect.corpus.remote import is_remote, stores
 from idiolect.errors import DataError, MissingExtra
 
 
@@ -52,30 +52,42 @@ def test_nothing_is_asked_again_until_a_refresh_is_wanted(memory, resolve, monke
 def test_a_broken_read_is_gone_on_with(memory, resolve, monkeypatch):
     content = bytes(range(256)) * 20_000
     put(memory, a_txt=content)
-    real, starts = type(memory).open, []
+    real, starts = type(memory).cat_file, []
 
-    class Breaking:
-        def __init__(self, file):
-            self.file = file
+    def breaking(self, path, start, end):
+        starts.append(start)
+        if len(starts) == 4:
+            raise ConnectionResetError("reset by peer")
+        return real(self, path, start=start, end=end)
 
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            self.file.close()
-
-        def seek(self, at):
-            starts.append(at)
-            self.file.seek(at)
-
-        def read(self, n):
-            if len(starts) == 1 and self.file.tell() > 3_000_000:
-                raise ConnectionResetError("reset by peer")
-            return self.file.read(n)
-
-    monkeypatch.setattr(type(memory), "open", lambda self, *a, **k: Breaking(real(self, *a, **k)))
+    monkeypatch.setattr(stores, "PIECE", 1 << 20)
+    monkeypatch.setattr(type(memory), "cat_file", breaking)
     (local,) = resolve("memory://bucket/a.txt")
-    assert local.path.read_bytes() == content and starts == [0, 3 << 20]
+    assert local.path.read_bytes() == content
+    assert starts == [n << 20 for n in (0, 1, 2, 3, 3, 4)]
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(memory, resolve, monkeypatch):
+    put(memory, a_txt=b"x" * 5000)
+    real = type(memory).cat_file
+
+    def changing(self, path, **place):
+        found = real(self, path, **place)
+        put(memory, a_txt=b"y" * 5000)
+        return found
+
+    monkeypatch.setattr(stores, "PIECE", 1000)
+    monkeypatch.setattr(type(memory), "cat_file", changing)
+    with pytest.raises(DataError, match="can't be fetched") as error:
+        resolve("memory://bucket/a.txt")
+    assert "changed since it was found" in error.value.why
+
+
+def test_json_that_is_lines_is_known_by_its_beginning(memory, resolve):
+    memory.pipe("/bucket/a.json", b'{"text": "one"}\n{"text": "two"}\n')
+    memory.pipe("/bucket/b.json", b'[{"text": "three"}]')
+    for n in (0, 1 << 20):
+        assert [local.format for local in resolve("memory://bucket", disk_bytes=n)] == ["jsonl", ""]
 
 
 def test_what_is_not_there_and_what_is_too_long_is_refused(memory, resolve):

@@ -1,8 +1,10 @@
 """Files elsewhere that are fetched while a corpus is prepared: what is sent, what lies on disk, and that nobody can
 tell it from the documents."""
 
+import errno
 import io
 import json
+import os
 import random
 import threading
 import time
@@ -13,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from idiolect.corpus import ahead, gather, parts
+from idiolect.corpus import bring, gather, parts
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.find import find
 from idiolect.corpus.fingerprint import fingerprint_of
@@ -21,7 +23,7 @@ from idiolect.corpus.prepare import prepare
 from idiolect.corpus.remote import body as bodies
 from idiolect.corpus.remote import resolve as resolving
 from idiolect.corpus.sources import parquet
-from idiolect.errors import FetchError, ResourceError
+from idiolect.errors import DataError, FetchError, ResourceError
 from idiolect.progress import Progress
 
 from .conftest import COMMIT, Counted, reply
@@ -53,7 +55,7 @@ def small(monkeypatch):
     monkeypatch.setattr(bodies, "LARGE", 1)
     monkeypatch.setattr(parquet, "GAP", 1 << 10)
     monkeypatch.setattr(parquet, "TAIL", 8 << 10)
-    monkeypatch.setattr(ahead, "TAIL", 8 << 10)
+    monkeypatch.setattr(bring, "TAIL", 8 << 10)
     resolving.forget()
 
 
@@ -229,7 +231,8 @@ def test_a_file_that_changes_on_the_way_is_refused_and_the_lots_stay(site, liste
         run(entry, "streamed", {"disk_bytes": len(contents[0]) + 1000})
     assert "jsonl can't be fetched" in error.value.what
     assert "changed since it was found" in error.value.why and "refresh=changed" in error.value.fix
-    assert list((tmp_path / "work-streamed").iterdir())  # a recipe's own mistake would have taken it away
+    # A recipe's own mistake would have taken these away.
+    assert list((tmp_path / "work-streamed").iterdir()) and list((tmp_path / "cache-streamed" / "streamed").iterdir())
 
 
 def test_after_a_kill_nothing_that_was_finished_is_fetched_again(site, listed, run, tmp_path, monkeypatch):
@@ -254,6 +257,52 @@ def test_after_a_kill_nothing_that_was_finished_is_fetched_again(site, listed, r
     bodies = [path for path, headers in site.requests[before:] if "Range" in headers]
     assert found == expected and audit == expected_audit
     assert bodies and not {"/0.jsonl", "/1.jsonl", "/2.jsonl"} & set(bodies)
+
+
+def test_what_nobody_comes_back_for_is_removed(site, listed, run, tmp_path):
+    page = Counted()
+    entry, _ = listed(page)
+    site.pages["/2.jsonl"] = page(b"{not JSON\n" * 500)
+    with pytest.raises(DataError, match="2.jsonl"):
+        run(entry, "streamed", {"disk_bytes": 1 << 20}, on_unreadable="refuse")
+    assert not any((tmp_path / "cache-streamed" / "streamed").iterdir())
+    assert not (tmp_path / "work-streamed").exists()
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES])
+def test_a_disk_that_is_full_or_closed_is_named_and_nothing_is_lost(tables, run, tmp_path, monkeypatch, code):
+    hub, _ = tables
+
+    def failing(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(bring.os, "truncate", failing)
+    with pytest.raises(ResourceError) as error:
+        run("hf:owner/name", "streamed", hosts(hub, disk_bytes=1 << 20))
+    assert error.value.what and error.value.why and error.value.fix and "streamed" in error.value.what
+
+
+def test_what_a_kill_left_does_not_add_to_the_bound(site, listed, config, tmp_path):
+    """Whole files that are still to be read are used; what was read, and half of what is in columns, goes."""
+    entry, contents = listed(Counted())
+    wanted = CorpusConfig(text=(entry,), fetch=config(disk_bytes=1 << 20))
+    found = find(wanted)
+    lot = parts.Parts(tmp_path / "lot", gather.PART_SCHEMA, 0, len(found.files))
+    with pytest.raises(KeyboardInterrupt), gather.Ahead(found, lot) as ahead:
+        for index, file in enumerate(found.files):
+            ahead.take(index, file)
+        raise KeyboardInterrupt
+    (folder,) = (tmp_path / "cache" / "streamed").iterdir()
+    assert len(list(folder.iterdir())) == len(contents)
+    (folder / "0123.jsonl").write_bytes(b"of a file that was read before")
+    before = len(site.requests)
+    lot._done = [parts.Part(tmp_path, 0, [], (2, 0), False)]
+    with gather.Ahead(found, lot) as ahead:
+        for index in (2, 3):
+            file, _ = ahead.take(index, found.files[index])
+            assert file.path.read_bytes() == contents[index]
+        assert len(list(folder.iterdir())) == len(contents) - 2
+    assert len(site.requests) == before and not folder.exists()
 
 
 def test_small_pages_and_what_no_server_identifies_are_fetched_at_once(site, config, monkeypatch):

@@ -1,40 +1,15 @@
-"""The files that a name leads to, before they are fetched, and fetching them: hosts at once, each its files in turn."""
+"""Every file that a name leads to, fetched into the cache: hosts at once, each its files in turn; or left for later."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
 
 from idiolect.corpus.remote.cache import Entry
 from idiolect.corpus.remote.fetch import Fetcher
-from idiolect.corpus.remote.kinds import ending_of
-from idiolect.corpus.remote.local import Remote
-from idiolect.corpus.remote.urls import Unfetchable, Url
+from idiolect.corpus.remote.local import Remote, Want
+from idiolect.corpus.remote.ranges import receive_rest, source_of
+from idiolect.corpus.remote.stores import key_of
+from idiolect.corpus.remote.urls import Unfetchable
 from idiolect.progress import Progress
-
-
-@dataclass(frozen=True)
-class Want:
-    """A file to fetch, what it is to be called, and what is known of it beforehand."""
-
-    url: Url
-    name: str
-    origin: str
-    licence: str = ""
-    split: str = ""
-    sha256: str = ""
-    member: str = ""
-    authorization: str = ""
-    robots: bool = True
-    n_bytes: int = 0
-    version: str = ""
-    settings: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def remote(self) -> Remote:
-        """The same file, for later; the hub says beforehand what it is."""
-        ending = ending_of("", self.url.path)
-        return Remote("hub", self.url, self.n_bytes, self.version, ending, sha256=self.sha256)
 
 
 def fetch_all(
@@ -81,3 +56,27 @@ def fetch_all(
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
     return [result for result in results if result is not None]
+
+
+def fetch_stored(remotes: Sequence[Remote], fetcher: Fetcher, progress: Progress) -> list[Entry | Remote]:
+    """Every file of a store, in order; with `fetch.disk_bytes` what is not here stays there until it is read."""
+    if fetcher.config.disk_bytes:
+        return [fetcher.cache.entry(key_of(remote.address)) or remote for remote in remotes]
+    with progress.bar("fetching", sum(remote.n_bytes for remote in remotes) / 1e6 or None, "MB") as bar:
+        return [_fetch_stored(remote, fetcher, lambda n: bar.advance(n / 1e6)) for remote in remotes]
+
+
+def _fetch_stored(remote: Remote, fetcher: Fetcher, advance: Callable[[int], None]) -> Entry:
+    """One file into the cache, going on where an earlier attempt at the same version stopped."""
+    cache, refresh, key = fetcher.cache, fetcher.config.refresh, key_of(remote.address)
+    with cache.lock(key):
+        held = cache.entry(key)
+        if held and (refresh == "never" or (refresh == "changed" and held.etag == remote.version)):
+            return held
+        part, known = cache.part(key), {"etag": remote.version}
+        if part.known() != known:
+            part.begin(known)
+        receive_rest(source_of(remote, fetcher), part.path, remote.n_bytes, fetcher, advance)
+        return cache.keep(
+            key, part, url=remote.address, ending=remote.ending, known=known, accept=refresh != "never", sha256=""
+        )
