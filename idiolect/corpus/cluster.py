@@ -9,6 +9,7 @@ partitions in no order and sends every text through the process that asked (trie
 import dataclasses
 import os
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from idiolect.corpus.config import CorpusConfig
@@ -19,6 +20,9 @@ from idiolect.corpus.piece import Settle
 from idiolect.corpus.stretches import Stretch
 from idiolect.errors import MissingExtra
 from idiolect.progress import Progress
+
+# Tasks on their way at once. Ray looks at each of them whenever one ends, and a terabyte has 31,000 stretches.
+SENT = 1000
 
 
 def each_lot(found: Found, names: list[str], lots: list[Parts]) -> Iterator[tuple]:
@@ -54,9 +58,11 @@ def _each(function: Callable, shared: Any, items: Sequence, config: CorpusConfig
     try:
         reference = ray.put(shared)
         task = ray.remote(num_cpus=1, max_retries=3)(function)
-        waiting = [task.remote(reference, item) for item in items]
+        left = iter(items)
+        waiting = [task.remote(reference, item) for item in islice(left, SENT)]
         while waiting:
             done, waiting = ray.wait(waiting)
+            waiting += [task.remote(reference, item) for item in islice(left, len(done))]
             for finished in done:
                 yield _result(finished)
     finally:

@@ -120,11 +120,9 @@ def each(work: Callable[[Any], None], items: list, workers: int) -> Iterator:
     """Do `work` on every item in `workers` processes; yields each item, in order, as it is done."""
 
     class Each:
-        @daft.method.batch(return_dtype=daft.DataType.int64(), batch_size=1)
+        @daft.method.batch(return_dtype=daft.DataType.bool(), batch_size=1)
         def __call__(self, serials: daft.Series) -> daft.Series:
-            for serial in serials.to_pylist():
-                work(items[serial])
-            return serials
+            return daft.Series.from_pylist([_done(work, items[serial]) for serial in serials.to_pylist()])
 
     schema, flow = pa.schema([("serial", pa.int64())]), Flow()
     worker = daft.cls(Each, max_concurrency=workers, use_process=True)()
@@ -132,10 +130,22 @@ def each(work: Callable[[Any], None], items: list, workers: int) -> Iterator:
     def serials() -> Iterator[pa.Table]:
         return (pa.table({"serial": [serial]}, schema) for serial in range(len(items)))
 
-    frame = _Packs(serials, schema, flow).read().select(worker(daft.col("serial")).alias("serial"))
+    frame = _Packs(serials, schema, flow).read().select("serial", worker(daft.col("serial")).alias("done"))
     with contextlib.closing(run(frame, flow)) as batches:
         for batch in batches:
-            yield from (items[serial] for serial in batch.column("serial").to_pylist())
+            for serial, done in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                if not done:
+                    work(items[serial])
+                yield items[serial]
+
+
+def _done(work: Callable[[Any], None], item: Any) -> bool:
+    """Whether it could be done. An error comes out of Daft as text alone, so whoever asked meets it by himself."""
+    try:
+        work(item)
+    except Exception:
+        return False
+    return True
 
 
 def run(frame: daft.DataFrame, flow: Flow) -> Iterator[pa.RecordBatch]:

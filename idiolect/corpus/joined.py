@@ -2,7 +2,8 @@
 
 Compressing is what takes the time, and it is done where each row group is made; pyarrow can't append a row group
 that is already written. A footer holds absolute places (https://github.com/apache/parquet-format, parquet.thrift),
-which are moved by as much as the bytes are.
+which are moved by as much as the bytes are. A footer that says more than is known here may hold further places: such
+row groups are read and written again by pyarrow, which takes longer and loses nothing.
 """
 
 import io
@@ -12,17 +13,17 @@ from typing import BinaryIO, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from idiolect.corpus.thrift import I64, LIST, STRUCT, Reader, Struct, encoded
+from idiolect.corpus.thrift import I64, LIST, STRUCT, NotUnderstood, Struct, decoded, encoded
 from idiolect.corpus.writer import SETTINGS
 
 MAGIC = b"PAR1"
 # Fields of FileMetaData, of a row group, of a column in it, and of that column's own metadata.
 ROWS, GROUPS = 3, 4
-COLUMNS, GROUP_ROWS, GROUP_PLACE, GROUP_SIZE = 1, 3, 5, 6
+COLUMNS, GROUP_ROWS, GROUP_PLACE = 1, 3, 5
 COLUMN_PLACE, COLUMN = 2, 3
-FIRST_PAGE, DICTIONARY = 9, 11
-# What else may hold a place (indexes, Bloom filters) is not written here, and would be refused.
-PLAIN = {COLUMNS, 2, GROUP_ROWS, GROUP_PLACE, GROUP_SIZE}, {COLUMN_PLACE, COLUMN}, {*range(1, 10), *range(11, 14), 16}
+COLUMN_SIZE, FIRST_PAGE, DICTIONARY = 7, 9, 11
+# What else may hold a place (indexes, Bloom filters) is not written here.
+KNOWN = {COLUMNS, 2, GROUP_ROWS, GROUP_PLACE, 6}, {COLUMN_PLACE, COLUMN}, {*range(1, 10), *range(11, 14), 16}
 
 
 class JoinedFile:
@@ -38,24 +39,22 @@ class JoinedFile:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self.close()
+    def __exit__(self, failure: type | None, *_: object) -> None:
+        # Without its footer no reader takes the file for a whole one.
+        self._file.close() if failure else self.close()
 
-    def add(self, source: BinaryIO, group: Struct) -> None:
-        """One row group of another file with the same schema."""
-        start, size = place_of(group), group[GROUP_SIZE][1]
-        place = self._file.tell()
+    def add(self, source: BinaryIO, number: int) -> None:
+        """A row group of another file with the same schema. Raises NotUnderstood."""
+        group = groups_of(source)[number]
+        start, stop = extent(group)
+        moved = encoded(STRUCT, _moved(group, self._file.tell() - start))
         source.seek(start)
-        data = source.read(size)
-        assert len(data) == size, "a row group ends before it should"
-        self._file.write(data)
-        self._groups.append(encoded(STRUCT, _moved(group, place - start)))
+        self._file.write(source.read(stop - start))
+        self._groups.append(moved)
         self._rows += group[GROUP_ROWS][1]
 
     def close(self) -> None:
-        """Write the footer: an empty file's, with these row groups."""
-        if self._file.closed:
-            return
+        """Write the footer: an empty file's, with these row groups. Raises NotUnderstood."""
         empty = io.BytesIO()
         pq.write_table(self._schema.empty_table(), empty, **SETTINGS)
         footer = footer_of(empty) | {ROWS: (I64, self._rows), GROUPS: (LIST, (STRUCT, self._groups))}
@@ -64,35 +63,66 @@ class JoinedFile:
         self._file.close()
 
 
+class RewrittenFile:
+    """The same file by way of pyarrow, whatever its footers say."""
+
+    def __init__(self, path: Path, schema: pa.Schema):
+        self._writer = pq.ParquetWriter(path, schema, **SETTINGS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._writer.close()
+
+    def add(self, source: BinaryIO, number: int) -> None:
+        """A row group of another file with the same schema."""
+        table = pq.ParquetFile(source).read_row_group(number)
+        self._writer.write_table(table, row_group_size=table.num_rows)
+
+
 def footer_of(file: BinaryIO) -> Struct:
-    """A Parquet file's FileMetaData."""
+    """A Parquet file's FileMetaData. Raises NotUnderstood."""
     file.seek(-8, io.SEEK_END)
     size, magic = int.from_bytes(file.read(4), "little"), file.read(4)
-    assert magic == MAGIC, "not a Parquet file"
+    if magic != MAGIC or size > file.tell() - 8:
+        raise NotUnderstood("not a Parquet file, or an encrypted one")
     file.seek(-8 - size, io.SEEK_END)
-    return Reader(file.read(size)).struct()
+    return decoded(file.read(size))
 
 
 def groups_of(file: BinaryIO) -> list[Struct]:
-    """A Parquet file's row groups."""
+    """A Parquet file's row groups. Raises NotUnderstood."""
     return footer_of(file)[GROUPS][1][1]
 
 
-def place_of(group: Struct) -> int:
-    """Where a row group's bytes begin."""
-    first = group[COLUMNS][1][1][0][COLUMN][1]
-    return min(first[field][1] for field in (DICTIONARY, FIRST_PAGE) if field in first)
+def extent(group: Struct) -> tuple[int, int]:
+    """Where a row group's bytes begin and end. Raises NotUnderstood."""
+    _check(group)
+    starts, stops = [], []
+    for outer in group[COLUMNS][1][1]:
+        column = outer[COLUMN][1]
+        starts.append(min(column[field][1] for field in (DICTIONARY, FIRST_PAGE) if field in column))
+        stops.append(starts[-1] + column[COLUMN_SIZE][1])
+    return min(starts), max(stops)
+
+
+def _check(group: Struct) -> None:
+    known_of_group, known_of_outer, known_of_column = KNOWN
+    unknown = group.keys() - known_of_group
+    for outer in group[COLUMNS][1][1]:
+        unknown |= outer.keys() - known_of_outer
+        unknown |= outer[COLUMN][1].keys() - known_of_column if COLUMN in outer else {COLUMN}
+    if unknown:
+        raise NotUnderstood(f"a row group that has, or lacks, fields {sorted(unknown)}")
 
 
 def _moved(group: Struct, by: int) -> Struct:
     """The row group as it is named when it stands `by` bytes further on."""
     columns = []
     for outer in group[COLUMNS][1][1]:
-        inner = outer[COLUMN][1]
-        fields = (group.keys(), outer.keys(), inner.keys())
-        assert all(a <= b for a, b in zip(fields, PLAIN, strict=True)), f"a row group with fields {fields}"
-        inner = _shifted(_shifted(inner, FIRST_PAGE, by), DICTIONARY, by)
-        columns.append(_shifted(outer, COLUMN_PLACE, by) | {COLUMN: (STRUCT, inner)})
+        column = _shifted(_shifted(outer[COLUMN][1], FIRST_PAGE, by), DICTIONARY, by)
+        columns.append(_shifted(outer, COLUMN_PLACE, by) | {COLUMN: (STRUCT, column)})
     return _shifted(group, GROUP_PLACE, by) | {COLUMNS: (LIST, (STRUCT, columns))}
 
 

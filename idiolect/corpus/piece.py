@@ -1,10 +1,12 @@
 """One stretch of documents, settled: a pure function of the documents and of what is known of all of them.
 
-A piece is a Parquet file with at most one row group for each split, and a JSON file, which makes it valid, with the
-tally and which splits these are. Any worker that sees the folder can make any piece.
+A piece is a Parquet file with at most one row group for each split, and a record, which makes it valid: a checksum,
+and as JSON the tally and which splits these are. Any worker that sees the folder can make any piece.
 """
 
+import io
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +23,10 @@ from idiolect.corpus.ledger import KEPT, Ledger
 from idiolect.corpus.near import Nearest
 from idiolect.corpus.split import SPLITS
 from idiolect.corpus.stretches import Stretch
+from idiolect.corpus.tally import Tally
 from idiolect.corpus.transformed import transformed
 from idiolect.corpus.writer import SETTINGS
-from idiolect.rundir import fsync_path, write_atomic
+from idiolect.rundir import write_atomic
 
 # Documents whose texts may be held as Python's own strings at once.
 ROWS = 8192
@@ -52,19 +55,37 @@ class Piece:
 
     @property
     def record(self) -> Path:
-        """Its splits, tally and size, written last."""
-        return self.file.with_suffix(".json")
-
-    def facts(self) -> dict:
-        """What its record says."""
-        return json.loads(self.record.read_text(encoding="utf-8"))
+        """Its checksum, splits and tally, written last."""
+        return self.file.with_suffix(".record")
 
     @property
-    def whole(self) -> bool:
-        """Whether it was finished by whoever made it."""
-        if not (self.record.exists() and self.file.exists()):
-            return False
-        return self.file.stat().st_size == self.facts()["file_bytes"]
+    def finished(self) -> bool:
+        """Whether its maker came to the end; `read` looks closer."""
+        return self.record.exists() and self.file.exists()
+
+    def write(self, data: bytes, splits: list[str], tally: Tally) -> None:
+        """Store what was made of the stretch. Raises ResourceError."""
+        # Read by us alone, so NaN may stand in it.
+        facts = json.dumps({"splits": splits, "tally": tally.facts()}).encode()
+        # Whole or not at all: a machine that was given up for lost may still be writing the same piece.
+        write_atomic(self.file, data)
+        write_atomic(self.record, b"%d\n" % _checksum(data, facts) + facts)
+
+    def read(self) -> tuple[bytes, list[str], Tally] | None:
+        """What was stored; None where it is not there, or not what it was."""
+        try:
+            data = self.file.read_bytes()
+            checksum, _, facts = self.record.read_bytes().partition(b"\n")
+        except FileNotFoundError:
+            return None
+        if checksum != b"%d" % _checksum(data, facts):
+            return None
+        said = json.loads(facts)
+        return data, said["splits"], Tally.of(said["tally"])
+
+
+def _checksum(data: bytes, facts: bytes) -> int:
+    return zlib.crc32(facts, zlib.crc32(data))
 
 
 class Settle:
@@ -74,21 +95,20 @@ class Settle:
         self.config, self.settled, self.folder = config, settled, folder
 
     def __call__(self, stretch: Stretch) -> None:
-        """Write the stretch's piece."""
-        piece, ledger = Piece(self.folder, stretch.number), Ledger(self.config)
+        """Write the stretch's piece. Raises ResourceError."""
+        ledger, out, splits = Ledger(self.config), io.BytesIO(), []
         kept = list(self._settled(stretch, ledger))
-        splits = []
-        with pq.ParquetWriter(piece.file, SCHEMA, **SETTINGS) as file:
+        with pq.ParquetWriter(out, SCHEMA, **SETTINGS) as file:
             for split in SPLITS:
                 some = pa.concat_tables([table.filter(pc.equal(sides, split)) for table, sides in kept])
                 if some.num_rows:
                     file.write_table(some.combine_chunks().cast(SCHEMA), row_group_size=some.num_rows)
                     splits.append(split)
-        fsync_path(piece.file)
-        size = piece.file.stat().st_size
-        facts = {"splits": splits, "file_bytes": size, "tally": ledger.tally.facts()}
-        # Read by us alone, so NaN may stand in it.
-        write_atomic(piece.record, json.dumps(facts))
+        self.piece(stretch).write(out.getvalue(), splits, ledger.tally)
+
+    def piece(self, stretch: Stretch) -> Piece:
+        """Where the stretch's piece is, or will be."""
+        return Piece(self.folder, stretch.number)
 
     def _settled(self, stretch: Stretch, ledger: Ledger) -> Iterator[tuple[pa.Table, pa.ChunkedArray]]:
         """What is kept, as it is to be written, and the split of each."""

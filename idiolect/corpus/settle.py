@@ -2,9 +2,10 @@
 
 Stretches of documents are settled apart from each other (`piece.py`), on every core or on a cluster; what is left to
 one process is to copy their row groups behind each other and to add up their tallies, in reading order. Finished
-pieces stay until all is done, so a pass that was killed makes only those that are missing.
+pieces stay until all is done, so a pass that was killed makes only those that are missing or spoilt.
 """
 
+import io
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,13 +14,15 @@ from idiolect import faults
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.documents import SCHEMA
 from idiolect.corpus.gather import processes
-from idiolect.corpus.joined import JoinedFile, groups_of
+from idiolect.corpus.joined import JoinedFile, RewrittenFile
 from idiolect.corpus.ledger import Ledger
 from idiolect.corpus.parts import Lots
-from idiolect.corpus.piece import Piece, Settle, Settled
+from idiolect.corpus.piece import Settle, Settled
 from idiolect.corpus.split import SPLITS
 from idiolect.corpus.stretches import Stretch, stretches
 from idiolect.corpus.tally import Tally
+from idiolect.corpus.thrift import NotUnderstood
+from idiolect.errors import ResourceError
 from idiolect.progress import Progress
 
 # A process takes a second or two to start, a stretch less than one: fewer than this many are not worth it.
@@ -32,28 +35,28 @@ def settle(
     """Write the splits into `out`; returns the books."""
     folder = lots.folder / "pieces"
     folder.mkdir(exist_ok=True)
-    ledger = Ledger(config)
+    ledger, work, everything = Ledger(config), Settle(config, settled, folder), list(stretches(lots))
     enter_events(lots, names, ledger)
-    n = 0
     with progress.bar("settling", total=lots.documents) as bar:
         done = 0
-        for stretch in _settled(list(stretches(lots)), Settle(config, settled, folder), config):
-            n, done = n + 1, done + stretch.documents
+        for stretch in _settled(everything, work, config):
+            done += stretch.documents
             bar.update(done)
             faults.reached("corpus.after_piece")
-    with ExitStack() as stack:
-        files = {s: stack.enter_context(JoinedFile(out / f"{s}.parquet", SCHEMA)) for s in SPLITS}
-        for number in range(n):
-            ledger.tally.add(_joined(Piece(folder, number), files))
+    try:
+        ledger.tally.add(_joined(everything, work, out, JoinedFile))
+    except NotUnderstood as error:
+        progress.warn(f"joined by reading and writing anew, which takes longer ({error})")
+        ledger.tally.add(_joined(everything, work, out, RewrittenFile))
     ledger.name_bad_rows()
     return ledger
 
 
-def _settled(all_stretches: list[Stretch], work: Settle, config: CorpusConfig) -> Iterator[Stretch]:
+def _settled(everything: list[Stretch], work: Settle, config: CorpusConfig) -> Iterator[Stretch]:
     """The stretches whose pieces are there, each as soon as it is."""
     missing = []
-    for stretch in all_stretches:
-        if Piece(work.folder, stretch.number).whole:
+    for stretch in everything:
+        if work.piece(stretch).finished:
             yield stretch
         else:
             missing.append(stretch)
@@ -72,13 +75,32 @@ def _settled(all_stretches: list[Stretch], work: Settle, config: CorpusConfig) -
             yield stretch
 
 
-def _joined(piece: Piece, files: dict[str, JoinedFile]) -> Tally:
-    """A piece's row groups, each behind what its split has already; returns the piece's tally."""
-    facts = piece.facts()
-    with open(piece.file, "rb") as source:
-        for split, group in zip(facts["splits"], groups_of(source), strict=True):
-            files[split].add(source, group)
-    return Tally.of(facts["tally"])
+def _joined(everything: list[Stretch], work: Settle, out: Path, kind: type[JoinedFile] | type[RewrittenFile]) -> Tally:
+    """The splits' files out of all pieces; returns the sum of their tallies. Raises NotUnderstood."""
+    whole = Tally()
+    with ExitStack() as stack:
+        files = {split: stack.enter_context(kind(out / f"{split}.parquet", SCHEMA)) for split in SPLITS}
+        for stretch in everything:
+            data, splits, tally = _piece(stretch, work)
+            for number, split in enumerate(splits):
+                files[split].add(io.BytesIO(data), number)
+            whole.add(tally)
+    return whole
+
+
+def _piece(stretch: Stretch, work: Settle) -> tuple[bytes, list[str], Tally]:
+    """The stretch's piece, made again where a disk lost or spoilt it."""
+    found = work.piece(stretch).read()
+    if found is None:
+        work(stretch)
+        found = work.piece(stretch).read()
+    if found is None:
+        raise ResourceError(
+            f"{work.piece(stretch).file} is not what was written to it a moment ago",
+            why="the disk or the network file system that holds it loses data",
+            fix="--runs=/another/disk/runs, or the same command again: what is sound of what was finished is kept",
+        )
+    return found
 
 
 def enter_events(lots: Lots, names: list[str], ledger: Ledger) -> None:

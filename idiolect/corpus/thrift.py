@@ -8,9 +8,51 @@ from typing import Any
 
 TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, _, _, STRUCT = range(1, 13)
 Struct = dict[int, tuple[int, Any]]
+LONGEST_NUMBER = 10  # bytes of 64 bits, seven to a byte
 
 
-class Reader:
+class NotUnderstood(ValueError):
+    """These bytes are cut short, garbage, or more than is known here."""
+
+
+def decoded(data: bytes) -> Struct:
+    """The struct that these bytes are. Raises NotUnderstood."""
+    reader = _Reader(data)
+    try:
+        fields = reader.struct()
+    except RecursionError:
+        raise NotUnderstood("values nested without end") from None
+    if reader.at != len(data):
+        raise NotUnderstood(f"{len(data) - reader.at} bytes behind the end")
+    return fields
+
+
+def encoded(kind: int, value: Any) -> bytes:
+    """The bytes of a value; a struct may be given as its bytes. Raises NotUnderstood."""
+    if kind in (I16, I32, I64):
+        return _number(value)
+    if kind in (BYTE, DOUBLE):
+        return value
+    if kind == BINARY:
+        return _varint(len(value)) + value
+    if kind == LIST:
+        of, values = value
+        head = bytes([len(values) << 4 | of]) if len(values) < 15 else bytes([0xF0 | of]) + _varint(len(values))
+        return head + b"".join(encoded(of, one) for one in values)
+    if kind != STRUCT:
+        raise NotUnderstood(f"a value of kind {kind}")
+    if isinstance(value, bytes):
+        return value
+    out, last = [], 0
+    for field, (of, inner) in value.items():
+        step, last = field - last, field
+        out.append(bytes([step << 4 | of]) if 0 < step < 16 else bytes([of]) + _number(field))
+        if of not in (TRUE, FALSE):
+            out.append(encoded(of, inner))
+    return b"".join(out) + b"\0"
+
+
+class _Reader:
     """Values from bytes, one after another."""
 
     def __init__(self, data: bytes):
@@ -18,19 +60,20 @@ class Reader:
 
     def take(self, n: int) -> bytes:
         """The next n bytes."""
+        if n > len(self.data) - self.at:
+            raise NotUnderstood("cut short")
         self.at += n
         return self.data[self.at - n : self.at]
 
     def varint(self) -> int:
         """A number in groups of seven bits, the lowest first."""
-        value = shift = 0
-        while True:
-            byte = self.data[self.at]
-            self.at += 1
-            value |= (byte & 0x7F) << shift
+        value = 0
+        for group in range(LONGEST_NUMBER):
+            byte = self.take(1)[0]
+            value |= (byte & 0x7F) << 7 * group
             if byte < 0x80:
                 return value
-            shift += 7
+        raise NotUnderstood("a number of more than 64 bits")
 
     def number(self) -> int:
         """A number with a sign, which stands in the lowest bit."""
@@ -38,9 +81,7 @@ class Reader:
         return (value >> 1) ^ -(value & 1)
 
     def value(self, kind: int) -> Any:
-        """A value of this kind."""
-        if kind in (TRUE, FALSE):
-            return kind == TRUE
+        """A value of this kind, of which each takes a byte or more."""
         if kind == BYTE:
             return self.take(1)
         if kind in (I16, I32, I64):
@@ -53,20 +94,20 @@ class Reader:
             head = self.take(1)[0]
             n = head >> 4 if head < 0xF0 else self.varint()
             return head & 0x0F, [self.value(head & 0x0F) for _ in range(n)]
-        assert kind == STRUCT, f"a Thrift value of kind {kind} in a Parquet footer"
+        if kind != STRUCT:
+            raise NotUnderstood(f"a value of kind {kind}")
         return self.struct()
 
     def struct(self) -> Struct:
-        """Fields up to the stop byte."""
+        """Fields up to the stop byte; of a truth value the kind says all."""
         fields, last = {}, 0
         while head := self.take(1)[0]:
-            last = last + (head >> 4) if head >> 4 else self.number()
-            fields[last] = (head & 0x0F, self.value(head & 0x0F))
+            last, kind = last + (head >> 4) if head >> 4 else self.number(), head & 0x0F
+            fields[last] = (kind, kind == TRUE if kind in (TRUE, FALSE) else self.value(kind))
         return fields
 
 
-def varint(value: int) -> bytes:
-    """The bytes of a number without a sign."""
+def _varint(value: int) -> bytes:
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)
@@ -75,27 +116,4 @@ def varint(value: int) -> bytes:
 
 
 def _number(value: int) -> bytes:
-    return varint(value << 1 if value >= 0 else ~(value << 1))
-
-
-def encoded(kind: int, value: Any) -> bytes:
-    """The bytes of a value; a struct may be given as its bytes."""
-    if kind in (TRUE, FALSE):
-        return b""
-    if kind in (I16, I32, I64):
-        return _number(value)
-    if kind == BINARY:
-        return varint(len(value)) + value
-    if kind == LIST:
-        of, values = value
-        head = bytes([len(values) << 4 | of]) if len(values) < 15 else bytes([0xF0 | of]) + varint(len(values))
-        return head + b"".join(encoded(of, one) for one in values)
-    if isinstance(value, bytes):
-        return value
-    assert kind == STRUCT, f"a Thrift value of kind {kind}"
-    out, last = [], 0
-    for field, (of, inner) in value.items():
-        step = field - last
-        out.append((bytes([step << 4 | of]) if 0 < step < 16 else bytes([of]) + _number(field)) + encoded(of, inner))
-        last = field
-    return b"".join(out) + b"\0"
+    return _varint(value << 1 if value >= 0 else ~(value << 1))
