@@ -15,7 +15,7 @@ from idiolect import __version__
 from idiolect.corpus.remote.body import check_range, decoded, known_of, left_there, retry_after, strong, too_long
 from idiolect.corpus.remote.cache import Cache, Entry, Part, put
 from idiolect.corpus.remote.config import FetchConfig
-from idiolect.corpus.remote.kinds import ending_of
+from idiolect.corpus.remote.kinds import ending_of, holds_data
 from idiolect.corpus.remote.local import Remote
 from idiolect.corpus.remote.robots import LIMIT, TOKEN, Robots
 from idiolect.corpus.remote.urls import Unfetchable, Url, stopped, too_late
@@ -65,9 +65,10 @@ class Fetcher:
         with self.cache.lock(url.key):
             if self.config.refresh == "never" and (held := self.cache.entry(url.key)):
                 return held  # another process was quicker
-            return self.patiently(
-                lambda: self._attempt(url, held, robots and self.config.robots, authorization, sha256, later, advance)
-            )
+            robots = robots and self.config.robots
+            if later and holds_data(url.path) and (remote := self._announced(url, robots, authorization, sha256)):
+                return remote
+            return self.patiently(lambda: self._attempt(url, held, robots, authorization, sha256, later, advance))
 
     def read(
         self, url: Url, *, limit: int, cut: bool = False, robots: bool = False, authorization: str = ""
@@ -101,6 +102,13 @@ class Fetcher:
                     max(error.wait or 0.0, min(self.config.backoff_seconds * 2**n, self.config.max_wait_seconds))
                 )
         raise AssertionError("the last attempt returns or raises")
+
+    def _announced(self, url: Url, robots: bool, authorization: str, sha256: str) -> Remote | None:
+        """A large file to come back for, if its server says so without sending it; otherwise a GET will tell."""
+        with contextlib.suppress(Unfetchable), self.open(url, {}, robots, authorization, method="HEAD") as reply:
+            if reply.status == 200:
+                return left_there(url, reply, known_of(reply), sha256)
+        return None
 
     def _attempt(
         self,
@@ -171,7 +179,14 @@ class Fetcher:
 
     @contextlib.contextmanager
     def open(
-        self, url: Url, headers: dict[str, str], robots: bool, authorization: str, *, pause: bool = True
+        self,
+        url: Url,
+        headers: dict[str, str],
+        robots: bool,
+        authorization: str,
+        *,
+        method: str = "GET",
+        pause: bool = True,
     ) -> Iterator[Reply]:
         """The reply at the end of the redirects. Each address on the way is asked for like the first one."""
         own = authorization or _credentials(url)
@@ -184,7 +199,7 @@ class Fetcher:
             sent = {"User-Agent": self._agent, "Accept-Encoding": "identity", "Accept": "*/*", **headers}
             if own and url.origin == first.origin:
                 sent["Authorization"] = own
-            with Reply(url, sent, self.config) as reply:
+            with Reply(url, sent, self.config, method) as reply:
                 self._open_replies.add(reply)
                 try:
                     if reply.status not in REDIRECTS:

@@ -28,7 +28,13 @@ USUAL = {
     "text/plain": ".txt",
 }
 PACKED = (".gz", ".zst", ".bz2", ".xz")
+DATA = (".parquet", ".arrow", ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".xml", ".warc", ".wet", ".mbox", ".zip")
 ENDING = re.compile(r"\.[a-z0-9]{1,10}")
+
+
+def holds_data(path: str) -> bool:
+    """Whether an address ends like a file of data, which may be large, rather than like a page or a book."""
+    return PurePosixPath(path).suffix.lower() in (*PACKED, *DATA)
 
 
 def ending_of(content_type: str, path: str) -> str:

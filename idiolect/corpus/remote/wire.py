@@ -45,7 +45,7 @@ class _Connection(http.client.HTTPConnection):
 class Reply:
     """A status, headers and a body that streams. Use it as a context: leaving closes the connection."""
 
-    def __init__(self, url: Url, headers: dict[str, str], config: FetchConfig):
+    def __init__(self, url: Url, headers: dict[str, str], config: FetchConfig, method: str = "GET"):
         self.url, self._config, self._late = url, config, False
         self._connection = _Connection(url, config)
         # A timeout of the socket starts anew with each byte, even within a header; this clock does not.
@@ -54,7 +54,7 @@ class Reply:
         self._clock.start()
         try:
             with self._explained():
-                self._connection.request("GET", url.target, headers={"Host": url.netloc, **headers})
+                self._connection.request(method, url.target, headers={"Host": url.netloc, **headers})
                 self._response = self._connection.getresponse()
         except BaseException:
             self.close()

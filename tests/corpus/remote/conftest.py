@@ -16,18 +16,31 @@ COMMIT = "a" * 40
 
 
 class Site:
-    """Pages by path: bytes, or a function of (handler, number of this visit). Every request is remembered."""
+    """Pages by path: bytes, or a function of (handler, number of this visit). Every request is remembered.
+
+    Those for headers alone (`heads`) are answered only where `answers_heads`.
+    """
 
     def __init__(self):
-        self.pages, self.requests = {}, []
+        self.pages, self.requests, self.heads, self.answers_heads = {}, [], [], False
         site = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
+            def do_HEAD(self):
+                site.heads.append(self.path)
+                if site.answers_heads:
+                    self.answer()
+                else:
+                    reply(self, b"", status=405)
+
             def do_GET(self):
+                site.requests.append((self.path, dict(self.headers)))
+                self.answer()
+
+            def answer(self):
                 path = self.path
-                site.requests.append((path, dict(self.headers)))
                 page = site.pages.get(path, site.pages.get(path.partition("?")[0]))
                 visit = sum(asked == path for asked, _ in site.requests)
                 self.close_connection = True
@@ -71,7 +84,8 @@ def reply(handler, body: bytes, status: int = 200, length: int | None = None, **
         handler.send_header(name.replace("_", "-"), value)
     handler.send_header("Content-Length", str(len(body) if length is None else length))
     handler.end_headers()
-    handler.wfile.write(body)
+    if handler.command != "HEAD":
+        handler.wfile.write(body)
 
 
 def ranged(body: bytes, etag: str = '"one"', cut_at: int | None = None):
@@ -160,7 +174,7 @@ class Counted:
                 self._cut.add(handler.path)
                 piece = piece[: self.cut_at]
             place = {"Content_Range": f"bytes {start}-{stop - 1}/{len(body)}"} if wanted else {}
-            self.sent += len(piece)
+            self.sent += len(piece) if handler.command != "HEAD" else 0
             reply(handler, piece, 206 if wanted else 200, length=whole, ETag=self.etag, **place)
 
         return page

@@ -215,6 +215,19 @@ def test_a_server_without_ranges_is_read_whole(site, listed, run):
     assert len(audit["fetched"]["streamed"]) == 6 and found == run(entry, "whole")[1]
 
 
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_large_file_is_first_looked_at_without_being_sent(site, config, monkeypatch, answers):
+    page, site.answers_heads = Counted(), answers
+    names = ("/large.jsonl", "/small.jsonl", "/page.html")
+    for name, n in zip(names, (1000, 10, 1000), strict=True):
+        site.pages[name] = page(b'{"text": "one"}\n' * n)
+    monkeypatch.setattr(bodies, "LARGE", 1000)
+    found = find(CorpusConfig(text=tuple(map(site.url, names)), fetch=config(disk_bytes=1 << 20))).files
+    assert [file.remote is not None for file in found] == [True, False, True]
+    assert site.heads == ["/large.jsonl", "/small.jsonl"]  # a page is asked for once
+    assert [len(site.asked(name)) for name in names] == [1 - answers, 1, 1]
+
+
 def test_a_file_that_changes_on_the_way_is_refused_and_the_lots_stay(site, listed, run, tmp_path, monkeypatch):
     monkeypatch.setattr(parts, "PART_BYTES", 1)
     page = Counted()
