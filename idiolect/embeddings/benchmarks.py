@@ -116,7 +116,10 @@ def _lines(path: Path):
         ) from None
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8", why=str(error), fix="convert it, or name another file") from None
-    return [(number, line.strip()) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if not lines:
+        raise DataError(f"{path} is empty", why="there is nothing in it to ask", fix="name a file with questions in it")
+    return lines
 
 
 def _malformed(path: Path, number: int, wanted: str) -> DataError:

@@ -78,13 +78,18 @@ def panel(
 
 
 def spread(lines: Sequence[Line]) -> tuple[float, float]:
-    """The values a panel shows: to the lowest end, and up to where all but the first steps of curves lie."""
-    values = sorted(value for line in lines for value in line.y)
-    # Of bands the ends alone: early on, seeds differ by more than the curves ever fall.
-    low = min([values[0], *(line.low[-1] for line in lines if line.low)])
-    high = values[int(0.97 * (len(values) - 1))]
-    room = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
-    return low - room, high + room
+    """The values a panel shows: every end, and up to where all but the first steps of curves lie.
+
+    Of bands, only what takes no more than half of the picture: the early ones, and those of few seeds, are wider than
+    curves ever fall.
+    """
+    values, ends = sorted(value for line in lines for value in line.y), [line.y[-1] for line in lines]
+    low, high = values[0], max(*ends, values[int(0.97 * (len(values) - 1))])
+    wide = (high - low) or 0.1 * abs(high) or 1.0
+    lowest = max(low - wide / 2, min([low, *(line.low[-1] for line in lines if line.low)]))
+    highest = min(high + wide / 2, max([high, *(line.high[-1] for line in lines if line.high)]))
+    room = 0.05 * (highest - lowest) or 0.05 * abs(high) or 1.0
+    return lowest - room, highest + room
 
 
 def curve(line: Line, x_of, y_of, right: float) -> Markup:

@@ -16,7 +16,7 @@ from idiolect.stages.contenders import Contender, changed_recipe
 from idiolect.tune.config import CompareConfig
 
 PACE_STEPS = 8
-# Room above the steps that the pace promises: the loop fits the schedule to the clock after its first 25 updates.
+# Room above the steps that the pace promises: the loop fits the schedule to the clock once a tenth of the time is gone.
 ROOM = 4
 # Fewer updates than this teach no family anything, and verdicts on them would be about warm-ups.
 FEW_STEPS = 25
@@ -150,7 +150,7 @@ def trial_recipe(
     """One run of a contender: a share of the budget, a learning rate, a seed, and how often it is scored on its way."""
     timed = budget.kind == "seconds"
     train = {
-        "steps": steps * (ROOM if timed and steps > 2 * FEW_STEPS else 1),
+        "steps": steps * (ROOM if timed else 1),
         "budget_seconds": share * budget.amount if timed else 0.0,
         "eval_every_steps": max(1, steps // points) if points > 1 else 0,
         "log_every_steps": max(1, steps // (4 * points)),

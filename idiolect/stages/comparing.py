@@ -14,7 +14,7 @@ from pathlib import Path
 from idiolect.config import to_toml
 from idiolect.config_load import Loaded
 from idiolect.errors import NumericsError, RecipeError
-from idiolect.progress import show_seconds
+from idiolect.progress import how_many, show_seconds
 from idiolect.recipe import Recipe, load_recipe
 from idiolect.rundir import RunDir, write_atomic
 from idiolect.stages import allotting, compared
@@ -273,7 +273,7 @@ def outcome(result: dict) -> str:
         return f"diverged ({result['failed']})"
     value = result["score"]["bits_per_byte"]["value"] if "score" in result else result["validation"]
     score = "not scored" if value is None else f"{value:.4f} bits per byte"
-    return f"{score} in {show_seconds(result['seconds'])}, {result['steps']:,} steps"
+    return f"{score} in {show_seconds(result['seconds'])}, {how_many(result['steps'], 'step')}"
 
 
 def compared_all(job: Job, asked: Asked) -> dict:

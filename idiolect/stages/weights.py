@@ -13,15 +13,15 @@ def pick_checkpoint(job: Job, which: str) -> Checkpoint:
     if which.isdigit():
         if int(which) not in store.steps():
             raise CheckpointError(
-                f"there is no checkpoint of step {which} in the run {job.run.name}",
-                why=f"it keeps {', '.join(map(str, store.steps())) or 'none'}",
-                fix="--checkpoint=best, --checkpoint=last, or one of these steps",
+                f"there is no checkpoint of step {int(which):,} in the run {job.run.name}",
+                why="it has kept " + _steps(store),
+                fix="--checkpoint=best, --checkpoint=last, or a step that it has kept",
             )
         return store.load(int(which))
     if which not in ("best", "last"):
         raise RecipeError(
             f"--checkpoint={which} is not best, last or a step",
-            why=f"the run {job.run.name} keeps the steps {', '.join(map(str, store.steps())) or '(none yet)'}",
+            why=f"the run {job.run.name} has kept {_steps(store)}",
             fix="--checkpoint=best",
         )
     if which == "best" and store.best:
@@ -36,6 +36,11 @@ def pick_checkpoint(job: Job, which: str) -> Checkpoint:
             fix=f"idiolect train {job.run.path}",
         )  # fmt: skip
     return found
+
+
+def _steps(store: CheckpointStore) -> str:
+    kept = [f"{step:,}" for step in store.steps()]
+    return f"step{'s' if len(kept) > 1 else ''} {', '.join(kept)}" if kept else "no checkpoint yet"
 
 
 def load_model(job: Job, vocabulary_size: int, checkpoint: Checkpoint):

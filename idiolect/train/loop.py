@@ -153,7 +153,7 @@ def _fit_budget(session: Session) -> None:
     if late or (rest == 0 and doublings and doublings & (doublings - 1) == 0):
         first, state.total_steps = state.total_steps == config.steps, _steps_within(config, state)
         if first and state.total_steps < min(FEW_STEPS, config.steps):
-            session.training.progress.warn(
+            session.training.progress.say(
                 f"at this pace {config.budget_seconds:g} s hold about {state.total_steps} steps, which teach a model "
                 "little: a smaller one learns more in the time, and `idiolect plan` names its size"
             )

@@ -106,6 +106,8 @@ def test_broken_benchmark_files_name_their_line(lexicon, tmp_path, text):
         with pytest.raises(DataError) as caught:
             score(lexicon, tmp_path / "file.txt")
         assert caught.value.why and caught.value.fix
+        if not text:
+            assert caught.value.what.endswith("is empty")
     with pytest.raises(DataError):
         analogy_scores(lexicon, tmp_path / "absent.txt")
 

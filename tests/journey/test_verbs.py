@@ -200,7 +200,7 @@ def test_every_verb_teaches_by_example(verb, capsys):
         (["train", "mine.toml", "--train.stepz=3"], "did you mean train.steps?"),
         (["train", "mine.toml", "--name", "a/b"], "can't name a run"),
         (["train", "mine.toml", "other.toml"], "one argument too many"),
-        (["evaluate", "runs/mine", "--checkpoint", "7"], "no checkpoint of step 7"),
+        (["evaluate", "runs/mine", "--checkpoint", "7"], "it has kept steps 20, 30"),
         (["finetune", "runs/mine", "--task", "poetry"], "is no task"),
         (["show", "mine.toml", "--what", "nothing"], "is nothing to show"),
     ],

@@ -75,3 +75,17 @@ def test_without_any_curve_there_is_still_a_plot():
         row["curves"] = {}
     data["contenders"] = [row for row in data["contenders"] if row["role"] != "counted"]
     assert comparison.plot(data).startswith("<svg") and "no curves" in comparison.plot(data)
+
+
+def test_a_curve_ends_where_it_ends_and_no_band_takes_the_picture():
+    """The worst of three has one point: it was drawn at the top edge, as if it were as good as the second."""
+    long = lines.Line("long", tuple(range(1, 41)), tuple(4 - 0.02 * n for n in range(40)), (0.1,) * 40, (7.9,) * 40)
+    worst = lines.Line("worst", (20,), (4.5,))
+    low, high = lines.spread([long, worst, lines.Line("level", (), (2.0,))])
+    assert low < 2.0 and 4.5 < high
+    assert high - low < 2.5 * (4.5 - 2.0)
+
+
+def test_on_a_phone_the_names_of_columns_stay_over_them():
+    """The head over the row's names is empty, and stays; over bars, which are hidden there, it goes with them."""
+    assert "th:empty:not(:first-child)" in page.own("style.css") and "th:empty {" not in page.own("style.css")
