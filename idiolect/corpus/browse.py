@@ -19,8 +19,11 @@ from idiolect.corpus.work import Work
 MOST_FILES, MOST_CHARACTERS, LEAST_OF_A_FILE = 4096, 256 << 20, 64 << 10
 
 
-def browse(config: CorpusConfig, names: tuple[str, ...], most: int = MOST_CHARACTERS) -> Iterator[str]:
-    """Texts of the files that these names lead to. Raises DataError when a name leads nowhere."""
+def browse(config: CorpusConfig, names: tuple[str, ...] | None, most: int = MOST_CHARACTERS) -> Iterator[str]:
+    """Texts of the files that these names lead to; None means the corpus itself, with all its sources.
+
+    Raises DataError when a name leads nowhere.
+    """
     found = find(plain(config, names))
     files = sorted(found.files, key=lambda f: hashlib.blake2b(f.name.encode()).digest())[:MOST_FILES]
     share = max(most // max(len(files), 1), LEAST_OF_A_FILE)
@@ -30,13 +33,14 @@ def browse(config: CorpusConfig, names: tuple[str, ...], most: int = MOST_CHARAC
         yield from _head(found, most)
 
 
-def plain(config: CorpusConfig, names: tuple[str, ...]) -> CorpusConfig:
+def plain(config: CorpusConfig, names: tuple[str, ...] | None) -> CorpusConfig:
     """The same reading and cleaning, and nothing that decides about documents."""
     default = CorpusConfig()
     kept = {name: getattr(config, name) for name in ("documents", "document_characters", "separator", "document_start",
             "text_columns", "column_names", "encoding", "max_file_bytes", "max_ratio")}  # fmt: skip
     clean: CleanConfig = config.clean
-    return default.model_copy(update={**kept, "clean": clean, "text": tuple(names)})
+    texts = {"text": config.text, "sources": config.sources} if names is None else {"text": tuple(names)}
+    return default.model_copy(update={**kept, "clean": clean, **texts})
 
 
 def _head(found: Found, most: int) -> Iterator[str]:

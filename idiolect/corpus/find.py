@@ -92,7 +92,7 @@ def find(config: CorpusConfig, progress: Progress | None = None) -> Found:
     found = search.found
     if not found.files and not found.libraries:
         raise DataError(
-            f"no text files in {', '.join(config.text)}",
+            f"no text files in {', '.join(name for table in config.sources or (unnamed,) for name in table.text)}",
             why=f"{len(found.ignored) + len(found.unreadable)} other files were passed over; "
             f"we read source code, {' '.join(e for e in FORMATS if e not in CODE)}, each also {' '.join(COMPRESSED)}",
             fix="name a file itself to read it as text whatever its ending, or another folder",

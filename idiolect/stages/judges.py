@@ -84,7 +84,7 @@ def teach_quality(job: Job, config: CorpusConfig) -> Path:
     ask = config.quality
     reads = {
         "good": _inputs(config, ask.good), "bad": _inputs(config, ask.bad),
-        "corpus": _inputs(config, config.text) if not ask.bad and ask.good else None,
+        "corpus": _inputs(config, None) if not ask.bad and ask.good else None,
         "labels": rundir.sha256_file(_labels(ask)) if ask.labels else "",
         "config": ask.model_dump(exclude={"good", "bad", "labels", *DECIDING}),
         "code": rundir.code_version(PACKAGE / "corpus" / "filters"),
@@ -103,7 +103,7 @@ def examples(config: CorpusConfig) -> list[quality.Example]:
     """What the recipe says is good and bad; without bad text (and without labels) a sample of the corpus is it."""
     ask = config.quality
 
-    def some(names: tuple[str, ...]) -> list[str]:
+    def some(names: tuple[str, ...] | None) -> list[str]:
         return quality.sample(browse(config, names), ask.documents, ask.seed, ask.document_characters)
 
     labelled = []
@@ -111,7 +111,7 @@ def examples(config: CorpusConfig) -> list[quality.Example]:
         path = _labels(ask)
         rows = (json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip())
         labelled = list(quality.read_labels(rows, path.name))
-    bad = some(ask.bad) if ask.bad else some(config.text) if ask.good else []
+    bad = some(ask.bad) if ask.bad else some(None) if ask.good else []
     return quality.merge(some(ask.good) if ask.good else [], bad, labelled)
 
 
@@ -232,11 +232,11 @@ def _run_folder(job: Job, ask: PerplexityConfig) -> str:
 # -- the texts that teach
 
 
-def _inputs(config: CorpusConfig, names: tuple[str, ...]) -> dict | None:
-    """What these texts are, by content, and how they are read."""
+def _inputs(config: CorpusConfig, names: tuple[str, ...] | None) -> dict | None:
+    """What these texts (None: the corpus) are, by content, and how they are read."""
     from idiolect.corpus.fingerprint import fingerprint_of
 
-    if not names:
+    if names == ():
         return None
     made = fingerprint_of(plain(config, names))
-    return {key: made[key] for key in ("files", "default", "config", "versions")}
+    return {key: made[key] for key in ("files", "default", "sources", "config", "versions")}

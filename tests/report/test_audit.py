@@ -42,7 +42,7 @@ def test_the_page_tells_the_whole_story():
     for said in (
         "web and books",
         "24\u202f118 documents in 61 files went in; 16\u202f031 are kept, 46.1\u202fMB of text from 3 sources",
-        "33.2\u202f% of this text has no stated licence", "unknown (said so)",
+        "33.2\u202f% of this text has no known licence", "unknown (said so)",
         "14\u202f480 train, 761 validation, 790 test",
         "10.3 M unique tokens, read 4 times",
         "CC-BY-SA-4.0", "alike by 87.1\u202f%", "evaluation: hellaswag", "broken.pdf", "no text: it is a scan",

@@ -144,9 +144,9 @@ def other_sources(audit: dict, _answers: dict) -> str:
 
 
 def illegal_content(audit: dict, _answers: dict) -> str:
-    words = audit.get("dropped", {}).get("toxic_words", {}).get("documents", 0)
+    words = audit.get("dropped", {}).get("words_listed", {}).get("documents", 0)
     found = facts.pii(audit)
-    parts = [f"{count(words)} documents were dropped for words of a list of offensive ones"] if words else []
+    parts = [f"{count(words)} documents were dropped for words of the provider's lists"] if words else []
     if found:
         parts.append(f"{count(sum(n for _, n, _ in found))} pieces of personal data were found by pattern")
     return "; ".join(parts) + "." if parts else ""

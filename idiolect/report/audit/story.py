@@ -12,7 +12,7 @@ UNNAMED = (*shares.UNNAMED, "(others)")
 
 
 def numbers(audit: dict) -> dict:
-    """Documents read and kept, bytes kept, sources, languages, and the share without a stated licence."""
+    """Documents read and kept, bytes kept, sources, languages, and the share without a known licence."""
     splits = [split for split in part(audit, "kept").values() if isinstance(split, dict)]
     rows = shares.licences(audit)
     whole = sum(row["bytes"] for row in rows)
@@ -48,7 +48,7 @@ def warning(audit: dict) -> Markup | None:
     said = (
         "None of this text has a stated licence: say it with corpus.licence, or ask its author."
         if share > 0.9995
-        else f"{figures.share(share, 1)} of this text has no stated licence."
+        else f"{figures.share(share, 1)} of this text has no known licence."
     )
     return tag("p", said, class_="alarm note")
 

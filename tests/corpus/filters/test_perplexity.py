@@ -109,3 +109,15 @@ def test_examples_come_as_the_corpus_would_have_them(tmp_path):
     examples = judges.examples(config)
     assert sum(e.target for e in examples) == 31 and len(examples) == 60
     assert all("\r" not in e.text for e in examples)
+
+
+def test_the_contrast_is_a_sample_of_all_sources_each_read_in_its_own_way(tmp_path):
+    good = tmp_path / "good.jsonl"
+    good.write_text("".join(json.dumps({"text": f"quiet text number {i}"}) + "\n" for i in range(30)))
+    sources = []
+    for name, column in (("one", "text"), ("two", "body")):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps({column: f"{name} {i}"}) + "\n" for i in range(9)))
+        sources.append({"name": name, "text": [str(tmp_path / f"{name}.jsonl")], "text_columns": [column]})
+    config = CorpusConfig(sources=sources, quality={"good": (str(good),)})
+    contrast = {e.text for e in judges.examples(config) if not e.target}
+    assert contrast == {f"{name} {i}" for name in ("one", "two") for i in range(9)}
