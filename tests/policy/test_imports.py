@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "idiolect"
 ORDER = (
     "ground corpus tokenizer embeddings data models tasks optim train evaluate plan tune generate serve export report "
-    "recipe request verbs stages journey cli"
+    "recipe request verbs stages journey python cli"
 ).split()
 GROUND_ONLY = {"models", "optim"}
 FILES = sorted(PACKAGE.rglob("*.py"))
