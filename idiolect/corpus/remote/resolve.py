@@ -201,6 +201,8 @@ def _first_bytes(path: Path, n: int) -> bytes:
 
 
 def _head(remote: Remote, n: int, fetcher: Fetcher) -> bytes:
+    if not remote.n_bytes:
+        return b""  # no range of HTTP is empty
     source = source_of(remote, fetcher)
     return fetcher.patiently(lambda: b"".join(source.blocks(0, min(n, remote.n_bytes))))
 

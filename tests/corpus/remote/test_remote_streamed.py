@@ -77,6 +77,24 @@ def run(config, tmp_path):
 
 
 @pytest.fixture
+def take(config, tmp_path):
+    """take(text, ...) -> (the bytes of every file as its reader finds it, what was fetched of each)."""
+
+    def take(text: str, **fetch):
+        resolving.forget()
+        found = find(CorpusConfig(text=(text,), fetch=config(**fetch)))
+        lot, contents, got = parts.Parts(tmp_path / "lot", gather.PART_SCHEMA, 0, len(found.files)), [], []
+        with gather.Ahead(found, lot) as ahead:
+            for index, file in enumerate(found.files):
+                here, fetched = ahead.take(index, file)
+                contents.append(here.path.read_bytes())
+                got.append(fetched)
+        return contents, got
+
+    return take
+
+
+@pytest.fixture
 def tables(hub):
     """A data set of three files on the hub, and who counts what is sent of them."""
     files = {f"data/train-{n}.parquet": table(1000 * n) for n in range(3)}
@@ -119,18 +137,18 @@ def test_every_column_is_the_whole_file_at_once(tables, run):
     assert sum(file["n_bytes"] for file in audit["fetched"]["streamed"]) == size
 
 
-def test_the_hub_sees_its_token_and_its_store_does_not(tables, run, monkeypatch):
+def test_the_hub_sees_its_token_and_its_store_does_not(tables, take, monkeypatch):
     hub, _ = tables
     hub.private.add("owner/name")
     monkeypatch.setenv("HF_TOKEN", "hf_HIDDEN")
-    run("hf:owner/name", "streamed", hosts(hub, disk_bytes=1 << 20))
+    take("hf:owner/name", **hosts(hub, disk_bytes=1 << 20))
     assert hub.storage.requests and not any("Authorization" in headers for _, headers in hub.storage.requests)
 
 
-def lines(site, page, files: int = 6, rows: int = 300) -> tuple[str, list[bytes]]:
+def lines(site, page, files: int = 6, rows: int = 60) -> tuple[str, list[bytes]]:
     """A list of files of lines on a site; its name, and their contents."""
     contents = [
-        "".join(json.dumps({"text": f"{noise(7 * n + i, 300)} {n}"}) + "\n" for i in range(rows)).encode()
+        "".join(json.dumps({"text": f"{noise(7 * n + i, 1500)} {n}"}) + "\n" for i in range(rows)).encode()
         for n in range(files)
     ]
     for n, content in enumerate(contents):
@@ -176,9 +194,8 @@ class Watching:
         self._thread.join()
 
 
-@pytest.mark.parametrize("part_bytes", [1, 64 << 20])
-def test_the_bound_holds_whether_parts_are_small_or_large(site, listed, run, tmp_path, monkeypatch, part_bytes):
-    monkeypatch.setattr(parts, "PART_BYTES", part_bytes)
+def test_the_bound_holds(site, listed, run, tmp_path, monkeypatch):
+    monkeypatch.setattr(parts, "PART_BYTES", 1)
     entry, contents = listed(Counted())
     _, expected = run(entry, "whole")
     bound = int(2.5 * max(map(len, contents)))
@@ -186,6 +203,14 @@ def test_the_bound_holds_whether_parts_are_small_or_large(site, listed, run, tmp
         _, found = run(entry, "streamed", {"disk_bytes": bound})
     assert found == expected
     assert 0 < watching.most <= bound < sum(map(len, contents))
+
+
+def test_the_bound_holds_where_no_part_ends(site, listed, take, tmp_path):
+    entry, contents = listed(Counted())
+    bound = int(2.5 * max(map(len, contents)))
+    with Watching(tmp_path / "cache") as watching:
+        found, _ = take(entry, disk_bytes=bound)
+    assert found == contents and 0 < watching.most <= bound
 
 
 def test_files_beyond_the_bound_are_refused_before_anything_is_fetched(site, listed, run):
@@ -196,23 +221,25 @@ def test_files_beyond_the_bound_are_refused_before_anything_is_fetched(site, lis
     assert "disk_bytes" in error.value.fix
 
 
-def test_a_cut_connection_goes_on_where_it_stopped(site, listed, run):
-    page = Counted(cut_at=40_000)
-    entry, contents = listed(page)
-    _, found = run(entry, "streamed", {"disk_bytes": 1 << 20})
+def test_a_cut_connection_goes_on_where_it_stopped(site, listed, take):
+    entry, contents = listed(Counted(cut_at=40_000))
+    found, _ = take(entry, disk_bytes=1 << 20)
     ranges = [headers.get("Range", "") for headers in site.asked("/0.jsonl")]
     assert any(wanted.startswith("bytes=40000-") for wanted in ranges)
-    page.cut_at = None
-    assert found == run(entry, "whole")[1]
+    assert found == contents
 
 
-def test_a_server_without_ranges_is_read_whole(site, listed, run):
+@pytest.mark.parametrize("cut_at", [None, 40_000])
+def test_a_server_without_ranges_is_read_whole(site, listed, take, cut_at):
+    """Also where its reply is cut: it is asked for the rest, gives all, and that is taken from its beginning."""
+
     def plain(body):
-        return lambda handler, _: reply(handler, body, ETag='"one"')
+        return lambda handler, visit: reply(
+            handler, body[:cut_at] if visit == 2 else body, length=len(body), ETag='"one"'
+        )  # the first visit is the look at what it is
 
-    entry, _ = listed(plain)
-    audit, found = run(entry, "streamed", {"disk_bytes": 1 << 20})
-    assert len(audit["fetched"]["streamed"]) == 6 and found == run(entry, "whole")[1]
+    entry, contents = listed(plain)
+    assert take(entry, disk_bytes=1 << 20)[0] == contents
 
 
 @pytest.mark.parametrize("answers", [True, False])
