@@ -26,6 +26,7 @@ from idiolect.optim.average import build_average
 from idiolect.optim.build import build_optimiser
 from idiolect.optim.config import advice
 from idiolect.optim.schedules import factor
+from idiolect.plan.doctor import size
 from idiolect.progress import MetricsLog, show_count, show_seconds
 from idiolect.stages.counting import count
 from idiolect.stages.framed import framing_of, objective_probe
@@ -199,6 +200,9 @@ def describe(job: Job, model, epoch_tokens: int, step_tokens: int) -> None:
         f"{config.steps:,} steps x {step_tokens:,} tokens = {show_count(seen)} tokens, "
         f"{seen / epoch_tokens:.2g} epochs of {show_count(epoch_tokens)}"
     )
+    # News, no warning: a comparison's trials, whose size was asked for, don't repeat it.
+    for finding in size(job.recipe.model, model.vocabulary_size, epoch_tokens):
+        job.progress.say(finding.line())
 
 
 def validation_probes(job: Job, ready: Prepared) -> list[Probe]:

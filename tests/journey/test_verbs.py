@@ -267,6 +267,17 @@ def test_plan_and_doctor_of_a_recipe(here, ask):
     assert all(set(f) == {"severity", "about", "says", "try"} for f in found["findings"])
 
 
+def test_training_says_what_is_far_too_large_for_the_text(here, ask):
+    """A family named by its kind alone comes in its own usual size, whatever the recipe's other family had."""
+    assert (
+        ask("train", "mine.toml", "--name", "large", "--train.steps=1", "--model.kind=lstm", "--model.d_model=512")[0]
+        == 0
+    )
+    assert "for each token of the text" in ask.stderr and "--model.d_model=" in ask.stderr
+    assert ask("train", "mine.toml", "--name", "fit", "--train.steps=1")[0] == 0
+    assert "for each token of the text" not in ask.stderr
+
+
 def test_a_plan_keeps_to_the_budget_of_time(here, ask, monkeypatch):
     from idiolect.stages import forecasting
 
