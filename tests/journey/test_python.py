@@ -37,8 +37,8 @@ def test_a_verb_gives_what_the_command_line_prints(copy, capsys):
 
 
 def test_recipes_are_compared_as_a_list(copy):
-    settings = {"compare.rates": [1.0]}
-    found = python.compare(["mine.toml", "mine.toml"], settings, name="first", budget="600tokens", seeds=1, quiet=True)
+    settings = {"compare.rates": [1.0], "compare.search_share": 1}
+    found = python.compare(["mine.toml", "mine.toml"], settings, name="first", budget="1200tokens", seeds=1, quiet=True)
     assert [row["name"] for row in found["contenders"]] == ["first", "mine"] and found["verdicts"]
 
 
