@@ -3,8 +3,10 @@
     https://…   urls:list.txt   s3:// gs:// az:// memory:// file://
     hf:owner/name@revision:config/split   catalogue:name
 
-Start at `resolve.resolve`; then `fetch.py`, the polite fetcher, on `wire.py` and `guard.py`. `hub.py`, `stores.py` and
-`catalogue.py` say what a name means, `cache.py` where things lie. Nothing is imported before a name needs it.
+Start at `resolve.resolve`; then `downloads.py` and `fetch.py`, the polite fetcher, on `wire.py` and `guard.py`. What a
+name means say `hub.py`, `stores.py` and `catalogue.py`; where things lie, `cache.py`. `ranges.py` brings any bytes of a
+file whose size and version are known: so come stores, and all that is fetched as it is read. Nothing is imported before
+a name needs it.
 """
 
 import re

@@ -1,15 +1,22 @@
 """A local server that misbehaves on demand, and a way to resolve names against it."""
 
 import hashlib
+import io
 import json
+import random
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from idiolect.corpus import bring
+from idiolect.corpus.remote import body as bodies
 from idiolect.corpus.remote import resolve as resolving
 from idiolect.corpus.remote.config import FetchConfig
+from idiolect.corpus.sources import parquet
 from idiolect.progress import Progress
 
 COMMIT = "a" * 40
@@ -180,6 +187,26 @@ class Counted:
         return page
 
 
+def noise(seed: int, n: int) -> str:
+    return random.Random(seed).randbytes(n // 2).hex()
+
+
+def table(seed: int, rows: int = 400, group: int = 50) -> bytes:
+    """A Parquet file with a column of text between two much wider ones."""
+    columns = {
+        "before": [noise(seed + i, 2000) for i in range(rows)],
+        "text": [f"Row {i} of table {seed}, like no other." for i in range(rows)],
+        "after": [noise(seed - i, 2000) for i in range(rows)],
+    }
+    out, plain = io.BytesIO(), {"compression": "none", "use_dictionary": False, "write_statistics": False}
+    pq.write_table(pa.table(columns), out, row_group_size=group, **plain)
+    return out.getvalue()
+
+
+def hosts(hub, **settings) -> dict:
+    return {"private_hosts": (hub.site.host, hub.storage.host), **settings}
+
+
 @pytest.fixture
 def make_site():
     sites = []
@@ -230,3 +257,44 @@ def resolve(config):
         return resolving.resolve(entry, made, made.cache, Progress.silent())
 
     return run
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Sizes at which little files are what large ones are outside."""
+    monkeypatch.setattr(bodies, "LARGE", 1)
+    monkeypatch.setattr(parquet, "GAP", 1 << 10)
+    monkeypatch.setattr(parquet, "TAIL", 8 << 10)
+    monkeypatch.setattr(bring, "TAIL", 8 << 10)
+    resolving.forget()
+
+
+@pytest.fixture
+def tables(hub):
+    """A data set of three files on the hub, and who counts what is sent of them."""
+    files = {f"data/train-{n}.parquet": table(1000 * n) for n in range(3)}
+    hub.add("owner/name", files)
+    hub.page = Counted()
+    return hub, sum(map(len, files.values()))
+
+
+def lines(site, page, files: int = 6, rows: int = 60) -> tuple[str, list[bytes]]:
+    """A list of files of lines on a site; its name, and their contents."""
+    contents = [
+        "".join(json.dumps({"text": f"{noise(7 * n + i, 1500)} {n}"}) + "\n" for i in range(rows)).encode()
+        for n in range(files)
+    ]
+    for n, content in enumerate(contents):
+        site.pages[f"/{n}.jsonl"] = page(content)
+    return contents
+
+
+@pytest.fixture
+def listed(site, tmp_path):
+    def make(page):
+        contents = lines(site, page)
+        names = tmp_path / "list.txt"
+        names.write_text("".join(site.url(f"/{n}.jsonl") + "\n" for n in range(len(contents))))
+        return f"urls:{names}", contents
+
+    return make
