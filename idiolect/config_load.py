@@ -9,7 +9,7 @@ error.
 import difflib
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -46,12 +46,20 @@ class Loaded(Generic[C]):
         return "default"
 
 
-def load(cls: type[C], path: Path | None = None, flags: Sequence[str] = (), *, values: dict | None = None) -> Loaded[C]:
+def load(
+    cls: type[C],
+    path: Path | None = None,
+    flags: Sequence[str] = (),
+    *,
+    values: dict | None = None,
+    find_base: Callable[[str], Path] = Path,
+) -> Loaded[C]:
     """Read a recipe (or `values`, a nested dict) and its bases, lay `section.key=value` flags over it, check it.
 
-    Raises RecipeError naming the key and its file and line, or its flag.
+    `find_base` finds a base that is called by a name instead of its file, which lies relative to the recipe. Raises
+    RecipeError naming the key and its file and line, or its flag.
     """
-    tree, origins = _read_chain(cls, path) if path else ({}, {})
+    tree, origins = _read_chain(cls, path, find_base) if path else ({}, {})
     for key, value in (values or {}).items():
         _merge(tree, {key: value}, origins, {}, "value given")
     apply_flags(cls, tree, origins, flags)
@@ -66,7 +74,7 @@ def load(cls: type[C], path: Path | None = None, flags: Sequence[str] = (), *, v
         raise locate(failure, origins) from None
 
 
-def _read_chain(cls: type[Config], path: Path) -> tuple[dict, dict[str, str]]:
+def _read_chain(cls: type[Config], path: Path, find_base: Callable[[str], Path]) -> tuple[dict, dict[str, str]]:
     chain, seen = [], set()
     while path is not None:
         if path.resolve() in seen or len(chain) == MAX_BASES:
@@ -85,7 +93,7 @@ def _read_chain(cls: type[Config], path: Path) -> tuple[dict, dict[str, str]]:
             raise RecipeError(
                 f"base = {base!r} is not a file name ({path})", why="a recipe has one parent", fix='base = "base.toml"'
             )
-        path = path.parent / base if base else None
+        path = base and (path.parent / base if base.endswith(".toml") else find_base(base))
     merged: dict = {}
     origins: dict[str, str] = {}
     for path, tree, lines in reversed(chain):

@@ -113,5 +113,8 @@ def find_recipe(target: str) -> Path:
 
 
 def load_recipe(path: Path | None, flags: Sequence[str] = ()) -> Loaded[Recipe]:
-    """Read and check a recipe with flags over it; None is the defaults alone. Raises RecipeError."""
-    return load(Recipe, path, flags)
+    """Read and check a recipe with flags over it; None is the defaults alone. Its base may be a built-in's name.
+
+    Raises RecipeError.
+    """
+    return load(Recipe, path, flags, find_base=find_recipe)

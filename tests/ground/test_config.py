@@ -181,6 +181,17 @@ def test_a_bad_flag_is_named(flag):
         load(Toy, None, [flag])
 
 
+def test_a_base_is_a_file_beside_the_recipe_or_a_built_in_by_its_name(write):
+    from idiolect.recipe import load_recipe
+
+    path = write("mine.toml", 'base = "bert-shakespeare"\n[train]\nsteps = 7\n')
+    config = load_recipe(path).config
+    assert config.model.kind == "bert" and config.train.steps == 7
+    with pytest.raises(RecipeError, match="shakespear") as caught:
+        load_recipe(write("other.toml", 'base = "bert-shakespear"\n'))
+    assert caught.value.fix == "bert-shakespeare"
+
+
 def test_a_chain_of_bases_that_turns_back_is_refused(write):
     write("a.toml", 'base = "b.toml"\n')
     path = write("b.toml", 'base = "a.toml"\n')
