@@ -15,6 +15,9 @@
 A user's mistake raises one of these; a programmer's mistake is an `assert`.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class IdiolectError(Exception):
     """What you gave, why it can't be, what to type instead."""
@@ -37,6 +40,16 @@ class IdiolectError(Exception):
     def __reduce__(self):
         # Keyword-only arguments are lost by the default protocol when an error crosses a process pool.
         return (_rebuild, (type(self), self.what, self.why, self.fix))
+
+
+@contextmanager
+def asked_by(setting: str, shared: str = "corpus.text") -> Iterator[None]:
+    """What is refused within names this setting as the one to change, and not the one that the code was made for."""
+    try:
+        yield
+    except IdiolectError as error:
+        error.fix = error.fix.replace(f"--{shared}=", f"--{setting}=")
+        raise
 
 
 def _rebuild(cls: type, what: str, why: str, fix: str) -> IdiolectError:

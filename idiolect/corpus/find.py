@@ -20,7 +20,7 @@ from idiolect.corpus.mixture.config import SourceConfig
 from idiolect.corpus.mixture.settings import settings_of
 from idiolect.corpus.remote import is_remote
 from idiolect.corpus.remote.local import TAG, Local, Remote, adapted
-from idiolect.errors import DataError
+from idiolect.errors import DataError, asked_by
 from idiolect.progress import Progress
 from idiolect.rundir import PREPARED
 
@@ -84,8 +84,9 @@ def find(config: CorpusConfig, progress: Progress | None = None) -> Found:
     unnamed = SourceConfig.model_construct(name="", text=config.text, origin=None)
     search = _Search(config, progress)
     for split, wanted in (("test", config.test_text), ("validation", config.validation_text)):
-        for entry in dict.fromkeys(wanted):
-            search.look(entry, unnamed, split, 0)
+        with asked_by(f"corpus.{split}_text"):
+            for entry in dict.fromkeys(wanted):
+                search.look(entry, unnamed, split, 0)
     for n, table in enumerate(config.sources or (unnamed,), 1):
         for entry in dict.fromkeys(table.text):
             search.look(entry, table, "train" if held_out else "", n if config.sources else 0)
@@ -93,8 +94,9 @@ def find(config: CorpusConfig, progress: Progress | None = None) -> Found:
     if not found.files and not found.libraries:
         raise DataError(
             f"no text files in {', '.join(name for table in config.sources or (unnamed,) for name in table.text)}",
-            why=f"{len(found.ignored) + len(found.unreadable)} other files were passed over; "
-            f"we read source code, {' '.join(e for e in FORMATS if e not in CODE)}, each also {' '.join(COMPRESSED)}",
+            why="; ".join(f"{name} {why}" for name, why in found.unreadable[:3])
+            or f"{len(found.ignored)} other files were passed over; we read source code, "
+            f"{' '.join(e for e in FORMATS if e not in CODE)}, each also {' '.join(COMPRESSED)}",
             fix="name a file itself to read it as text whatever its ending, or another folder",
         )
     return found

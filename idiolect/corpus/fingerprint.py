@@ -7,14 +7,18 @@ from pathlib import Path
 
 from idiolect.config import flatten
 from idiolect.corpus.config import CorpusConfig
+from idiolect.corpus.filters.words import lists
 from idiolect.corpus.find import InputFile, find
 from idiolect.corpus.mixture.settings import content_of
 from idiolect.corpus.sources.default import summary
+from idiolect.errors import asked_by
 from idiolect.progress import Progress
 from idiolect.rundir import sha256_file
 
 # Where the files lie and how many processes work on them do not change what comes out.
-NOT_CONTENT = ("text", "validation_text", "test_text", "engine", "decontaminate.against", "workers")
+NOT_CONTENT = ("text", "validation_text", "test_text", "engine", "workers")
+# Known by what they hold.
+NOT_CONTENT += ("decontaminate.against", "filter.words.files")
 # How often a source is read is the trainer's business; the rest of its table is looked at by itself.
 NOT_CONTENT += ("sources", "temperature", "anneal_fraction")
 # Answers for the datasheet change no document; the audit stage reads them.
@@ -56,9 +60,11 @@ def fingerprint_of(config: CorpusConfig, progress: Progress | None = None) -> di
             "files": [(file.name, file.split) for file in found.libraries],
             "libraries": summary([file.name.rpartition("/")[2] for file in found.libraries]),
         },
-        "evaluation": [_content(f) for f in find(CorpusConfig(text=config.decontaminate.against)).files]
-        if config.decontaminate.against
-        else [],
+        "evaluation": _evaluation(config.decontaminate.against),
+        "word_lists": [
+            (language, hashlib.sha256("\n".join(phrases).encode()).hexdigest())
+            for language, phrases in lists(config.filter.words)
+        ],
         "sources": [content_of(source) for source in config.sources],
         "config": {
             key: value
@@ -68,6 +74,11 @@ def fingerprint_of(config: CorpusConfig, progress: Progress | None = None) -> di
         "code": _code_hash(),
         "versions": {name: version for name in DECIDING if (version := _version(name))},
     }
+
+
+def _evaluation(names: tuple[str, ...]) -> list[str]:
+    with asked_by("corpus.decontaminate.against"):
+        return [_content(file) for file in find(CorpusConfig(text=names)).files] if names else []
 
 
 def _version(name: str) -> str:

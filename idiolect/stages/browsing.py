@@ -83,7 +83,7 @@ def sampled(typed: str | None) -> int | None:
         return None
     if not typed.isdecimal() or not 0 < int(typed) <= 10_000:
         raise RecipeError(
-            f"--sample {typed} is no number of documents", why="it is a whole number up to 10000", fix="--sample 5"
+            f"--sample {typed} is no number of documents", why="it is a whole number from 1 to 10,000", fix="--sample 5"
         )
     return int(typed)
 

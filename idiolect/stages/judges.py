@@ -20,7 +20,7 @@ from idiolect.corpus.browse import browse, plain
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.filters import quality
 from idiolect.corpus.filters.quality_config import PerplexityConfig, QualityConfig
-from idiolect.errors import DataError, RecipeError
+from idiolect.errors import DataError, RecipeError, asked_by
 from idiolect.progress import Progress
 from idiolect.stages.job import PACKAGE, Job
 from idiolect.stages.run_judge import run_judge
@@ -83,7 +83,7 @@ def teach_quality(job: Job, config: CorpusConfig) -> Path:
     """The stage of the classifier: examples gathered, taught, measured, saved."""
     ask = config.quality
     reads = {
-        "good": _inputs(config, ask.good), "bad": _inputs(config, ask.bad),
+        "good": _inputs(config, ask.good, "quality.good"), "bad": _inputs(config, ask.bad, "quality.bad"),
         "corpus": _inputs(config, None) if not ask.bad and ask.good else None,
         "labels": rundir.sha256_file(_labels(ask)) if ask.labels else "",
         "config": ask.model_dump(exclude={"good", "bad", "labels", *DECIDING}),
@@ -144,7 +144,7 @@ def count_good(job: Job, config: CorpusConfig) -> Path:
     """The stage of a Kneser-Ney model over the bytes of good text."""
     ask = config.perplexity
     reads = {
-        "good": _inputs(config, ask.good), "order": ask.order, "bytes": ask.good_bytes,
+        "good": _inputs(config, ask.good, "perplexity.good"), "order": ask.order, "bytes": ask.good_bytes,
         "code": [rundir.sha256_file(PACKAGE / "models" / f"{name}.py") for name in ("kneser_ney", "ngram_counts")],
     }  # fmt: skip
 
@@ -232,11 +232,12 @@ def _run_folder(job: Job, ask: PerplexityConfig) -> str:
 # -- the texts that teach
 
 
-def _inputs(config: CorpusConfig, names: tuple[str, ...] | None) -> dict | None:
+def _inputs(config: CorpusConfig, names: tuple[str, ...] | None, setting: str = "text") -> dict | None:
     """What these texts (None: the corpus) are, by content, and how they are read."""
     from idiolect.corpus.fingerprint import fingerprint_of
 
     if names == ():
         return None
-    made = fingerprint_of(plain(config, names))
+    with asked_by(f"corpus.{setting}"):
+        made = fingerprint_of(plain(config, names))
     return {key: made[key] for key in ("files", "default", "sources", "config", "versions")}

@@ -28,10 +28,8 @@ class Listed:
         """Raises DataError when a list can't be read or holds nothing."""
         self.config = config
         self._lists: dict[str, Phrases] = {}
-        for name in config.files:
-            match = LANGUAGE.fullmatch(name)
-            language, path = match.groups() if match else ("", name)
-            self._lists.setdefault(language, Phrases()).add(_read(path))
+        for language, phrases in lists(config):
+            self._lists.setdefault(language, Phrases()).add(phrases)
 
     def measures(self, texts: list[str], languages: list[str]) -> Iterator[tuple[str, np.ndarray]]:
         """The rule's name and the listed words in each text, in multiples of what it takes to fall."""
@@ -79,6 +77,14 @@ class Phrases:
 def fold(text: str) -> str:
     """Upper and lower case, and full- and half-width forms, as one."""
     return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
+
+
+def lists(config: WordsConfig) -> Iterator[tuple[str, list[str]]]:
+    """Each list's language ('' for all) and phrases. Raises DataError when one can't be read or holds nothing."""
+    for name in config.files:
+        match = LANGUAGE.fullmatch(name)
+        language, path = match.groups() if match else ("", name)
+        yield language, _read(path)
 
 
 def _read(path: str) -> list[str]:

@@ -4,8 +4,10 @@ import csv
 
 import pytest
 
+from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.filters.config import FilterConfig, WordsConfig
 from idiolect.corpus.filters.judge import Judge
+from idiolect.corpus.fingerprint import fingerprint_of
 from idiolect.errors import DataError
 
 
@@ -66,6 +68,32 @@ def test_a_list_that_can_not_be_used_is_refused(tmp_path, content):
     with pytest.raises(DataError, match="word list") as error:
         Judge(FilterConfig(words=WordsConfig(files=(str(path),))))
     assert error.value.why and "--corpus.filter.words.files" in error.value.fix
+
+
+def test_a_corpus_is_known_by_what_its_lists_hold_and_refused_before_it_is_read(tmp_path):
+    text, first, second = tmp_path / "a.txt", tmp_path / "list.txt", tmp_path / "same.txt"
+    for path, content in ((text, "a text"), (first, "slur\n"), (second, "slur\n")):
+        path.write_text(content)
+
+    def made(path) -> dict:
+        return fingerprint_of(CorpusConfig(text=(str(text),), filter={"words": {"files": (str(path),)}}))
+
+    before = made(first)
+    assert before == made(second) and str(tmp_path) not in str(before["config"])
+    first.write_text("slur\nanother\n")
+    assert made(first) != before
+    with pytest.raises(DataError, match="word list"):
+        made(tmp_path / "none.txt")
+
+
+@pytest.mark.parametrize("setting", ["validation_text", "decontaminate.against"])
+def test_names_that_lead_nowhere_are_refused_with_their_own_setting(tmp_path, setting):
+    (tmp_path / "a.txt").write_text("a text")
+    table, _, key = setting.rpartition(".")
+    asked = {table: {key: ("nowhere",)}} if table else {key: ("nowhere",)}
+    with pytest.raises(DataError) as failure:
+        fingerprint_of(CorpusConfig(text=(str(tmp_path),), **asked))
+    assert f"--corpus.{setting}=" in failure.value.fix and "corpus.text" not in failure.value.fix
 
 
 def test_whom_a_list_silences(listed, shared):
