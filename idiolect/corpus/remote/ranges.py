@@ -4,7 +4,6 @@
 asks again where a connection was cut; `receive_rest` goes on with a file that an earlier attempt has begun.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -62,7 +61,6 @@ def receive_rest(source: Source, path: Path, size: int, fetcher: Fetcher, advanc
     try:
         receive(source, path, path.stat().st_size, size, fetcher, advance)
     except NoRanges:
-        os.truncate(path, 0)
         receive(source, path, 0, size, fetcher, advance)
 
 
