@@ -7,10 +7,10 @@ and as JSON the tally and which splits these are. Any worker that sees the folde
 import io
 import json
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -97,12 +97,13 @@ class Settle:
     def __call__(self, stretch: Stretch) -> None:
         """Write the stretch's piece. Raises ResourceError."""
         ledger, out, splits = Ledger(self.config), io.BytesIO(), []
-        kept = list(self._settled(stretch, ledger))
+        kept = self._kept(stretch, ledger)
         with pq.ParquetWriter(out, SCHEMA, **SETTINGS) as file:
             for split in SPLITS:
-                some = pa.concat_tables([table.filter(pc.equal(sides, split)) for table, sides in kept])
-                if some.num_rows:
-                    file.write_table(some.combine_chunks().cast(SCHEMA), row_group_size=some.num_rows)
+                if tables := kept.pop(split):
+                    some = pa.concat_tables(tables).combine_chunks().cast(SCHEMA)
+                    del tables
+                    file.write_table(some, row_group_size=some.num_rows)
                     splits.append(split)
         self.piece(stretch).write(out.getvalue(), splits, ledger.tally)
 
@@ -110,19 +111,28 @@ class Settle:
         """Where the stretch's piece is, or will be."""
         return Piece(self.folder, stretch.number)
 
-    def _settled(self, stretch: Stretch, ledger: Ledger) -> Iterator[tuple[pa.Table, pa.ChunkedArray]]:
-        """What is kept, as it is to be written, and the split of each."""
+    def _kept(self, stretch: Stretch, ledger: Ledger) -> dict[str, list[pa.Table]]:
+        """What each split keeps, as it is to be written; the books of it all are entered into `ledger`."""
+        kept: dict[str, list[pa.Table]] = {split: [] for split in SPLITS}
+        first = stretch.first
+        for table in stretch.tables(ROWS):
+            n = table.num_rows
+            table, reasons = self._settled(first, table, ledger)
+            for split, tables in kept.items():
+                some = table.filter(pc.and_(pa.array(reasons == KEPT), pc.equal(table["split"], split)))
+                if some.num_rows:
+                    tables.append(some.select(SCHEMA.names))
+            first += n
+        return kept
+
+    def _settled(self, first: int, table: pa.Table, ledger: Ledger) -> tuple[pa.Table, np.ndarray]:
+        """Documents of which the first is number `first` of all, as they are now, and the reasons why they fall."""
         verdicts, copies, leaks = self.settled.verdicts, self.settled.copies, self.settled.leaks
-        tally, whole = ledger.tally, stretch.table()
-        nearest = Nearest(self.config, tally)
-        for start in range(0, whole.num_rows, ROWS):
-            table, first = whole.slice(start, ROWS), stretch.first + start
-            if leaks:
-                leaks.enter(table, tally)
-            reasons = verdicts.enter(table, tally)
-            table = copies.enter(first, table, reasons, tally)
-            table = transformed(table, reasons, self.config, tally)
-            table = nearest.enter(table, reasons, verdicts.measures(table))
-            ledger.enter(table, reasons, first)
-            kept = table.filter(pa.array(reasons == KEPT))
-            yield kept.select(SCHEMA.names), kept["split"]
+        if leaks:
+            leaks.enter(table, ledger.tally)
+        reasons = verdicts.enter(table, ledger.tally)
+        table = copies.enter(first, table, reasons, ledger.tally)
+        table = transformed(table, reasons, self.config, ledger.tally)
+        table = Nearest(self.config, ledger.tally).enter(table, reasons, verdicts.measures(table))
+        ledger.enter(table, reasons, first)
+        return table, reasons

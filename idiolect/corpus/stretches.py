@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from idiolect.corpus.dedup.features import FIELDS as FEATURES
 from idiolect.corpus.parts import Lots
 
 STRETCH_BYTES = 32 << 20
@@ -33,9 +34,18 @@ class Stretch:
         """How many documents it has."""
         return sum(stop - start for _, start, stop in self.rows)
 
-    def table(self) -> pa.Table:
-        """Its documents, with all columns."""
-        return pa.concat_tables([_read(*some) for some in self.rows])
+    def tables(self, most: int) -> Iterator[pa.Table]:
+        """Its documents, so many at most at once, without the features: what all documents decide is decided."""
+        for path, start, stop in self.rows:
+            with pq.ParquetFile(path) as file:
+                columns, place = [name for name in file.schema_arrow.names if name not in FEATURES], 0
+                for number in range(file.num_row_groups):
+                    first, end = start - place, stop - place
+                    place += file.metadata.row_group(number).num_rows
+                    if place > start and end > 0:
+                        group = file.read_row_group(number, columns).slice(max(first, 0))
+                        group = group.slice(0, end - max(first, 0))
+                        yield from (group.slice(at, most) for at in range(0, group.num_rows, most))
 
 
 def stretches(lots: Lots) -> Iterator[Stretch]:
@@ -57,12 +67,3 @@ def stretches(lots: Lots) -> Iterator[Stretch]:
             documents += stop - start
     if rows:
         yield Stretch(number, first, tuple(rows))
-
-
-def _read(path: Path, start: int, stop: int) -> pa.Table:
-    with pq.ParquetFile(path) as file:
-        sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
-        ends = np.cumsum(sizes)
-        wanted = range(int(np.searchsorted(ends, start, "right")), int(np.searchsorted(ends, stop - 1, "right")) + 1)
-        table = file.read_row_groups(list(wanted))
-    return table.slice(start - int(ends[wanted[0]] - sizes[wanted[0]]), stop - start)

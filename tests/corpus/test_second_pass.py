@@ -188,7 +188,7 @@ def test_stretches_depend_on_the_documents_alone(tmp_path, monkeypatch, cuts):
     edges = [0, *cuts, 40]
     for start, stop in zip(edges[:-1], edges[1:], strict=True):
         part_of(lots, range(start, stop), sizes, last=stop == 40)
-    found = [stretch.table()["number"].to_pylist() for stretch in stretches.stretches(lots)]
+    found = [[n for t in s.tables(3) for n in t["number"].to_pylist()] for s in stretches.stretches(lots)]
     place, expected = 0, {}
     for n, size in enumerate(sizes):
         expected.setdefault(place // 4000, []).append(n)
