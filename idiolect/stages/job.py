@@ -69,6 +69,11 @@ def open_job(
         if not folder.name or folder.name == "..":
             folder = folder.resolve()  # `.` from inside a run: its name is what the folder is called
         if not (folder / "recipe.toml").is_file():
+            if (folder / "checkpoints").is_dir():
+                raise DataError(
+                    f"the run {target} has lost its recipe.toml", why="without it nobody knows what its weights are",
+                    fix="put the file back from a copy, or train anew: idiolect train RECIPE --name OTHER",
+                )  # fmt: skip
             raise RecipeError(
                 f"{target} is not the folder of a run", why="it holds no recipe.toml",
                 fix=f"idiolect new mine.toml --text {target} --budget 10m  (to train on its files)",

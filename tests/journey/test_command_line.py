@@ -65,6 +65,13 @@ def test_new_prepares_where_the_runs_are(here, ask, monkeypatch, tmp_path):
     assert list((tmp_path / "r/prepared").glob("corpus-*"))
 
 
+def test_a_run_without_its_recipe_is_no_text_to_train_on(tmp_path, capsys):
+    (tmp_path / "mine/checkpoints").mkdir(parents=True)
+    assert main(["evaluate", str(tmp_path / "mine")]) == 3
+    said = capsys.readouterr().err
+    assert "has lost its recipe.toml" in said and "--text" not in said
+
+
 def test_inside_a_run_its_folder_is_a_dot(here, ask, monkeypatch):
     monkeypatch.chdir(here / "runs/mine")
     code, found = ask("verify", ".")
