@@ -97,7 +97,9 @@ def find(config: CorpusConfig, progress: Progress | None = None) -> Found:
             why="; ".join(f"{name} {why}" for name, why in found.unreadable[:3])
             or f"{len(found.ignored)} other files were passed over; we read source code, "
             f"{' '.join(e for e in FORMATS if e not in CODE)}, each also {' '.join(COMPRESSED)}",
-            fix="name a file itself to read it as text whatever its ending, or another folder",
+            fix="put right what is said of them, or name others"
+            if found.unreadable
+            else "name a file itself to read it as text whatever its ending, or another folder",
         )
     return found
 

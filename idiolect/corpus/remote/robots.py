@@ -18,16 +18,17 @@ class Robots:
 
     def __init__(self, read: Callable[[Url], tuple[int, bytes]]):
         self._read = read
-        self._rules: dict[tuple, Protego | str] = {}
+        self._rules: dict[tuple, Protego | Unfetchable] = {}
         self._lock = threading.Lock()
 
     def check(self, url: Url) -> float:
         """Seconds that the site wants between requests. Raises Unfetchable when it does not want this one."""
         rules = self._of(url)
-        if isinstance(rules, str):
+        if isinstance(rules, Unfetchable):
             raise Unfetchable(
-                f"{url.host} can't be asked what it allows: robots.txt {rules}",
-                fix="try again later, or --corpus.fetch.robots=false if its owner allowed you to fetch this",
+                f"{url.host} can't be asked what it allows: robots.txt {rules.why}",
+                fix=f"{rules.fix or 'try again later'}, or --corpus.fetch.robots=false if its owner allowed you to "
+                "fetch this",
                 again=False,
             )
         if not rules.can_fetch(url.wire, TOKEN):
@@ -37,7 +38,7 @@ class Robots:
             )
         return float(rules.crawl_delay(TOKEN) or 0)
 
-    def _of(self, url: Url) -> Protego | str:
+    def _of(self, url: Url) -> Protego | Unfetchable:
         with self._lock:
             known = self._rules.get(url.origin)
         if known is None:
@@ -47,14 +48,14 @@ class Robots:
                 self._rules[url.origin] = known
         return known
 
-    def _ask(self, url: Url) -> Protego | str:
+    def _ask(self, url: Url) -> Protego | Unfetchable:
         try:
             status, body = self._read(url)
         except Unfetchable as error:
-            return error.why
+            return error
         if status >= 500 or status == 429:
             # RFC 9309, 2.3.1.4: unreachable means that everything is disallowed. Too busy to say is no yes, either.
-            return f"answered {status}"
+            return Unfetchable(f"answered {status}")
         if status >= 400:
             # RFC 9309, 2.3.1.3: unavailable means that everything is allowed.
             return Protego.parse("")

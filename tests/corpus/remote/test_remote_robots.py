@@ -74,6 +74,12 @@ def test_where_a_redirect_leads_is_asked_what_it_allows(site, make_site, resolve
     assert not other.asked("/t")
 
 
+def test_a_private_host_is_told_how_it_may_be_asked(site, resolve):
+    with pytest.raises(DataError, match="can't be fetched") as failure:
+        resolve(site.url("/t"), private_hosts=())
+    assert "no public address" in failure.value.why and "--corpus.fetch.private_hosts=" in failure.value.fix
+
+
 def test_they_can_be_switched_off(site, resolve):
     site.pages["/robots.txt"], site.pages["/t"] = b"User-agent: *\nDisallow: /", b"text"
     assert allowed(resolve, site, "/t", robots=False) and not site.asked("/robots.txt")
