@@ -20,7 +20,7 @@ from idiolect.corpus import gather, packs, parts
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.prepare import prepare
 from idiolect.progress import Progress
-gather.PARALLEL_BYTES, packs.PACK_BYTES, parts.PART_BYTES = 0, 2000, 24_000
+gather.PARALLEL_BYTES, packs.PACK_BYTES, parts.PART_BYTES = 0, 2000, 45_000
 out = Path(sys.argv[2])
 out.mkdir(exist_ok=True)
 config = CorpusConfig(text=(sys.argv[1],), workers=int(sys.argv[3]), validation_fraction=0.1, test_fraction=0.1)
