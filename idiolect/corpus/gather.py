@@ -128,8 +128,8 @@ class Told:
             self.warn(f"{name}, {note}")
 
     def warn(self, text: str) -> None:
-        self.warnings.append(text)
-        if len(self.warnings) <= WARNINGS:
+        if len(self.warnings) < WARNINGS and text not in self.warnings:
+            self.warnings.append(text)
             more = " (further ones are in audit.json)" if len(self.warnings) == WARNINGS else ""
             self.progress.warn(f"passed over: {text}{more}")
 

@@ -6,6 +6,7 @@ import json
 import tarfile
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.feather
@@ -17,6 +18,7 @@ from idiolect.corpus.endings import CODE, FORMATS, format_of
 from idiolect.corpus.extract import EXTRACTORS, BadDocument, as_bytes, as_payload, text_of
 from idiolect.corpus.extract.config import FormatsConfig
 from idiolect.corpus.find import find
+from idiolect.corpus.gather import Told
 from idiolect.corpus.sources import READERS, BadRow, Ignored, Raw, reader_of
 from idiolect.corpus.streams import Unreadable
 
@@ -276,3 +278,11 @@ def test_a_real_pdf(shared):
     with pytest.raises(BadDocument, match="max_pdf_pages"):
         content = shared("pdf/pypdf-006-pdflatex-outline__pdflatex-outline.pdf").read_bytes()
         text_of("pdf", as_payload(content), FormatsConfig(max_pdf_pages=1))
+
+
+def test_the_same_warning_is_said_once_and_a_million_fill_no_memory():
+    said = []
+    told = Told(SimpleNamespace(warn=said.append))
+    for n in (0, 0, 0, *range(1, 1000)):
+        told.warn(f"file {n} is empty")
+    assert len(said) == len(told.warnings) == 5 and said[0].endswith("file 0 is empty") and "further" in said[-1]
