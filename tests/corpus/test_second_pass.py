@@ -40,6 +40,7 @@ SMALL = {
     (gather, "PARALLEL_BYTES"): 1 << 40,
     (settle, "STRETCHES_A_WORKER"): 1,
     (stretches, "STRETCH_BYTES"): 60_000,
+    (stretches, "READ_BYTES"): 5000,
 }
 SCHEMA = pa.schema([("number", pa.int64()), ("parity", pa.string()), ("original_bytes", pa.int64())])
 
@@ -181,6 +182,7 @@ def part_of(lots: Lots, numbers: range, sizes: list[int], *, last: bool) -> None
 @pytest.mark.parametrize("cuts", [[], [1], [7, 8], [3, 9, 20, 31], list(range(1, 40))])
 def test_stretches_depend_on_the_documents_alone(tmp_path, monkeypatch, cuts):
     monkeypatch.setattr(stretches, "STRETCH_BYTES", 4000)
+    monkeypatch.setattr(stretches, "READ_BYTES", 500)
     sizes = [(37 * n * n) % 900 for n in range(40)]
     sizes[12] = 13_000
     schema = pa.schema([*SCHEMA, ("file", pa.int64()), ("position", pa.int64())])
