@@ -109,6 +109,7 @@ def stage(runs: Path, name: str, inputs: dict, make: Callable[[Path], None]) -> 
     The folder is named by the fingerprint of `inputs`: what the stage reads, its config, its code.
     """
     if found := standing(runs, name, inputs):
+        shutil.rmtree(workspace(found), ignore_errors=True)
         return found, False
     final = Path(runs) / PREPARED / f"{name}-{fingerprint(name, inputs)}"
     try:
@@ -120,6 +121,7 @@ def stage(runs: Path, name: str, inputs: dict, make: Callable[[Path], None]) -> 
             with new_folder(final) as folder:
                 make(folder)
                 write_json(folder / INPUTS, inputs)
+            shutil.rmtree(workspace(final), ignore_errors=True)
     except OSError as error:
         raise disk_error(error, final) from error
     return final, True
@@ -132,7 +134,10 @@ def standing(runs: Path, name: str, inputs: dict) -> Path | None:
 
 
 def workspace(folder: Path) -> Path:
-    """A folder beside an unfinished stage that outlives a killed attempt: the next one goes on from what lies there."""
+    """A folder beside an unfinished stage that outlives a killed attempt: the next one goes on from what lies there.
+
+    `stage` removes it once the stage is sealed.
+    """
     return folder.with_name(folder.name.partition(TEMPORARY)[0] + ".parts")
 
 

@@ -33,10 +33,11 @@ from idiolect.rundir import write_json
 def prepare(config: CorpusConfig, out: Path, progress: Progress, work: Path | None = None, judges: Any = None) -> dict:
     """Write `{train,validation,test,dropped}.parquet` and `audit.json` into `out`; returns the audit.
 
-    Byte-identical for the same input and settings. Finished parts stay in `work` (default: below `out`) until all is
-    done; a preparation that is given the same folder again goes on after them. Raises DataError when nothing is
-    found, nothing is left, a held-out part is empty, or (on_unreadable = refuse) a file can't be used. `judges` are
-    what models say of documents (`stages/judges.py`); they stand to the right of this room, so they are received.
+    Byte-identical for the same input and settings. A preparation that is given the same `work` again goes on after
+    the parts that stand there; whoever gives it removes it when `out` is safe (default: a folder of our own, removed).
+    Raises DataError when nothing is found, nothing is left, a held-out part is empty, or (on_unreadable = refuse) a
+    file can't be used. `judges` are what models say of documents (`stages/judges.py`); they stand to the right of this
+    room, so they are received.
     """
     _check_pattern(config)
     found = dataclasses.replace(find(config, progress), judges=judges)
@@ -79,7 +80,8 @@ def prepare(config: CorpusConfig, out: Path, progress: Progress, work: Path | No
         audit["exact"] = described(config.exact)
     write_json(out / "audit.json", audit)
     say_result(audit, progress)
-    lots.remove()
+    if work is None:
+        lots.remove()
     return audit
 
 
