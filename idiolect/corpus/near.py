@@ -15,8 +15,8 @@ from idiolect.corpus.audit.excerpt import example
 from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.extract.code import LONGEST_MEAN
 from idiolect.corpus.filters.judge import PLACES
+from idiolect.corpus.filters.language import CODE
 from idiolect.corpus.filters.reasons import MEASURES, Measure
-from idiolect.corpus.filters.steps import CODE
 from idiolect.corpus.tally import Tally
 
 SHOWN = 3

@@ -17,6 +17,7 @@ from idiolect.corpus.config import CorpusConfig
 from idiolect.corpus.copies import Copies, Leaks
 from idiolect.corpus.exact.process import described
 from idiolect.corpus.explain import check_result, say_result
+from idiolect.corpus.filters.language import check_languages
 from idiolect.corpus.find import EXACT, Found, find
 from idiolect.corpus.gather import PART_SCHEMA, gather, lots_of
 from idiolect.corpus.judged import SCORED, Verdicts
@@ -41,6 +42,8 @@ def prepare(config: CorpusConfig, out: Path, progress: Progress, work: Path | No
     """
     _check_pattern(config)
     found = dataclasses.replace(find(config, progress), judges=judges)
+    for own in found.settings:
+        check_languages(own.filter.language.keep, (x.language for x in found.settings))
     check_installed(found.files)
     libraries = [default.library(file.name) for file in found.libraries]
     names = [file.name for file in (*found.files, *found.libraries)] + [EXACT] * found.exact

@@ -3,13 +3,18 @@
 The model (lid.176.ftz, Joulin et al. 2016, arXiv 1612.03651) is licensed CC BY-SA 3.0; nothing is ever downloaded.
 """
 
+import difflib
 import functools
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from idiolect.corpus.filters.config import LanguageConfig
+from idiolect.errors import RecipeError
 
-UNDETERMINED = "und"
+UNDETERMINED, LABEL = "und", "__label__"
+# How the language of source code begins.
+CODE = "code:"
 MODEL = "fastText lid.176.ftz (CC BY-SA 3.0)"
 # Addresses and mark-up say more about the web than about the language.
 NOISE = re.compile(r"https?://\S+|\S+@\S+|<[^<>]{1,200}>|\s+")
@@ -37,7 +42,7 @@ class Identifier:
         labels, scores = _model().predict(sample.lower() if sample.isupper() else sample, k=1)
         if not labels:
             return UNDETERMINED, 0.0
-        return labels[0].removeprefix("__label__"), min(float(scores[0]), 1.0)
+        return labels[0].removeprefix(LABEL), min(float(scores[0]), 1.0)
 
     def reason(self, language: str, score: float) -> str:
         """Why a text of this language is dropped, or nothing."""
@@ -69,6 +74,26 @@ def excerpt(text: str, characters: int) -> str:
     third = characters // 3
     middle = (len(text) - third) // 2
     return f"{text[:third]} {text[middle : middle + third]} {text[-third:]}"
+
+
+def check_languages(keep: Iterable[str], said: Iterable[str]) -> None:
+    """Raise RecipeError for a language to keep that no document can have: neither recognised nor `said` of a source."""
+    known = {*said, *_recognised(), UNDETERMINED}
+    for language in keep:
+        if language not in known and not language.startswith(CODE):
+            near = difflib.get_close_matches(language.lower()[:3], sorted(known - {""}), 1, 0.5)
+            raise RecipeError(
+                f"corpus.filter.language.keep = {language!r} names no language we recognise",
+                why="languages go by the codes of fastText's model, mostly of two letters: en, de, zh",
+                fix=f'--corpus.filter.language.keep=["{near[0] if near else "en"}"]',
+            )
+
+
+@functools.cache
+def _recognised() -> list[str]:
+    """All languages that the model tells apart."""
+    labels, _ = _model().predict("language", k=1000, threshold=-1.0)
+    return [label.removeprefix(LABEL) for label in labels]
 
 
 @functools.cache

@@ -7,11 +7,8 @@ import numpy as np
 
 from idiolect.corpus.filters.config import FilterConfig
 from idiolect.corpus.filters.judge import PLACES, Judge
-from idiolect.corpus.filters.language import Identifier
+from idiolect.corpus.filters.language import CODE, Identifier
 from idiolect.corpus.filters.reasons import MEASURES
-
-# How the language of source code begins: every rule here was made for what people write to each other.
-CODE = "code:"
 
 
 class Filters:
@@ -26,6 +23,7 @@ class Filters:
     def __call__(self, rows: list) -> None:
         """Give rows their language, C4's edits, the rules they fail (`failed`), the first of these as `reason`, and
         what the rules measured (`measures`)."""
+        # Every rule here was made for what people write to each other.
         rows = [row for row in rows if not row.language.startswith(CODE)]
         scores = self._name_languages(rows)
         reasons = [self._language_reasons(row.language, score) for row, score in zip(rows, scores, strict=True)]

@@ -7,7 +7,8 @@ from collections import Counter
 import pytest
 
 from idiolect.corpus.filters.config import LanguageConfig
-from idiolect.corpus.filters.language import Identifier, excerpt
+from idiolect.corpus.filters.language import Identifier, check_languages, excerpt
+from idiolect.errors import RecipeError
 
 SENTENCES = {
     "en": "The weather was fine, and so we went for a walk along the river.",
@@ -61,6 +62,16 @@ def test_which_languages_are_kept():
     assert identifier.reason("fr", 0.9) == identifier.reason("und", 0.0) == "language_other"
     assert identifier.reason("en", 0.69) == "language_unsure"
     assert Identifier(LanguageConfig()).reason("fr", 0.1) == ""
+
+
+def test_a_language_nobody_can_have_is_refused_before_any_text_is_read(tmp_path, prepared):
+    check_languages(("en", "und", "code:python", "tlh"), ("", "tlh"))
+    with pytest.raises(RecipeError, match="names no language") as caught:
+        check_languages(("en", "english"), ("",))
+    assert 'keep=["en"]' in caught.value.fix
+    (tmp_path / "mine.txt").write_text("A text of mine. " * 200)
+    with pytest.raises(RecipeError, match="klingon"):
+        prepared(text=[tmp_path / "mine.txt"], filter={"language": {"keep": ["klingon"]}})
 
 
 def test_the_model_is_in_the_wheel(monkeypatch):
