@@ -78,6 +78,11 @@ def test_inside_a_run_its_folder_is_a_dot(here, ask, monkeypatch):
     assert code == 0 and any(name.startswith("shards-") for name in found["folders"])
 
 
+def test_a_word_in_pieces_is_shown_in_pieces(here, ask):
+    assert ask("show", "runs/mine", "--embeddings", "--analogy", "cat:dog::bird")[0] == 3
+    assert "this tokenizer writes it as" in ask.stderr and "'c' + 'a' + 't'" in ask.stderr
+
+
 def test_the_report_is_copied_where_it_is_wanted(here, ask, tmp_path):
     code, found = ask("report", "runs/mine", "--out", str(tmp_path / "mine.html"))
     assert code == 0 and found["report"] == str(tmp_path / "mine.html")

@@ -51,14 +51,14 @@ def test_every_letter_costs_what_it_costs_after_all_before_it(runs, name):
 def test_documents_are_dropped_by_its_prices(runs, name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_text(tmp_path / "text", 30)
-    (tmp_path / "text/noise.txt").write_text("Bdohtr egir lsi eht dna woh tse niks reb dlo vno rae. " * 3)
+    (tmp_path / "text/noise.txt").write_text("kvvk wmvkf fkwv mvvkw kfvm wkkv fmwvk vkwmf. " * 3)
     (tmp_path / "judged.toml").write_text(RECIPE)
     flags = (f"--corpus.perplexity.run={runs / name}", "--corpus.perplexity.drop_worst=0.02", "--quiet")
     assert main(["prepare", "judged.toml", *flags]) == 0
     audit = json.loads(next(tmp_path.glob("runs/prepared/corpus-*/audit.json")).read_text())
     fell = audit["dropped"]["surprising"]
     assert audit["perplexity"]["model"] == name and fell["documents"] < 4
-    # The noise is of another language, so it is judged by the limit of all.
+    # Of the rarest letters, so that a model which has learnt little more than letters is surprised, too.
     noise = next(row for row in fell["samples"] if row["source"] == "text/noise.txt")
     assert noise["value"] > noise["limit"] and all(row["value"] <= row["limit"] for row in fell["kept_samples"])
     assert str(runs) not in json.dumps(audit)
