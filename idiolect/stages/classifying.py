@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from idiolect.config import flatten
 from idiolect.config_load import Loaded
 from idiolect.recipe import Recipe
@@ -32,12 +34,18 @@ def classified(comparison) -> dict:
             scores[name] = [run["scores"]["macro_f1"]["value"] for run in runs]
             words[name] = runs[0]["baselines"]["tf_idf"]["macro_f1"]["value"]
             rows[name] = {
-                "macro_f1": mean_interval(scores[name]), "tf_idf_macro_f1": words[name],
+                "macro_f1": share_interval(scores[name]), "tf_idf_macro_f1": words[name],
                 "n": runs[0]["scores"]["macro_f1"]["n"], "runs": scores[name],
             }  # fmt: skip
     # The machinery of verdicts holds the lower score for the better one.
     pairs = compare({name: [-score for score in values] for name, values in scores.items()}, unit=UNIT)
     return {"classifier": rows, "classifier_pairs": [vars(pair) for pair in pairs]}
+
+
+def share_interval(values: list[float]) -> dict:
+    """`mean_interval` of shares: Student's doesn't know that there is nothing below 0 and above 1."""
+    found = mean_interval(values)
+    return found | {end: float(np.clip(found[end], 0, 1)) for end in ("low", "high")}
 
 
 def classifier_scores(comparison, entry: Entry, run: dict) -> dict:

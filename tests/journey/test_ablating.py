@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from idiolect.stages.classifying import share_interval
+from idiolect.tune.compare import mean_interval
+
 TINY = ("--budget", "5120tokens", "--seeds", "2", "--compare.rates=[1.0]", "--compare.points=3")
 
 
@@ -80,3 +83,9 @@ def test_scores_of_transformed_text_are_marked(here, ask):
     code, found = ask("evaluate", "runs/small")
     assert note in found["text"] and note in ask.stderr
     assert "text" not in json.loads((here / "runs/mine/evaluation.json").read_text())
+
+
+def test_an_interval_of_shares_stays_between_nothing_and_all():
+    found = share_interval([0.2, 0.9])
+    assert (found["low"], found["high"]) == (0.0, 1.0) and mean_interval([0.2, 0.9])["high"] > 1
+    assert share_interval([0.53, 0.54]) == mean_interval([0.53, 0.54])
