@@ -101,7 +101,7 @@ class Settle:
         with pq.ParquetWriter(out, SCHEMA, **SETTINGS) as file:
             for split in SPLITS:
                 if tables := kept.pop(split):
-                    some = pa.concat_tables(tables).combine_chunks().cast(SCHEMA)
+                    some = pa.concat_tables(tables).combine_chunks()
                     del tables
                     file.write_table(some, row_group_size=some.num_rows)
                     splits.append(split)
@@ -121,7 +121,8 @@ class Settle:
             for split, tables in kept.items():
                 some = table.filter(pc.and_(pa.array(reasons == KEPT), pc.equal(table["split"], split)))
                 if some.num_rows:
-                    tables.append(some.select(SCHEMA.names))
+                    # Cutting and transforming leave other kinds of strings behind in some.
+                    tables.append(some.select(SCHEMA.names).cast(SCHEMA))
             first += n
         return kept
 

@@ -104,6 +104,22 @@ def test_equal_bytes_for_any_workers_and_parts(tmp_path, texts, whole, small, mo
     assert n_stretches > 3 and n_workers == 2
 
 
+def test_some_documents_of_a_stretch_are_cut_and_others_are_not(tmp_path, small):
+    """Only where something is cut do texts pass through Python, and come back as another kind of Arrow string."""
+    again = "A paragraph that comes again and again, in every document from here on."
+    rows = [f"Document {i} says {i * i}.\n\n{again if i > 80 else f'Alone: {i * 7}.'}" for i in range(160)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps({"text": text}) for text in rows))
+    (tmp_path / "out").mkdir()
+    config = CorpusConfig(
+        text=(str(tmp_path / "rows.jsonl"),), workers=1, validation_fraction=0.0, test_fraction=0.0,
+        dedup={"paragraphs": {"action": "repeats", "min_characters": 40}},
+    )  # fmt: skip
+    audit = prepare(config, tmp_path / "out", Progress.silent())
+    texts = pq.read_table(tmp_path / "out/train.parquet")["text"].to_pylist()
+    assert audit["cuts"]["paragraph"]["documents"] == 78 and sum(again in text for text in texts) == 1
+    assert sum("Alone" in text for text in texts) == 81
+
+
 def test_a_killed_pass_finds_its_pieces_and_makes_spoilt_ones_again(tmp_path, texts, whole, small, monkeypatch):
     killed = tmp_path / "killed"
     pieces = stopped(texts, killed, monkeypatch, "corpus.after_piece:4:raise:EIO")
